@@ -1,0 +1,122 @@
+// pnpm bench [row …]
+//
+// Each subject of a row runs in a process of its own; rounds are interleaved, so that a noisy minute hits everybody alike; what
+// is compared is the median of the CPU time (of all threads: the garbage collector's counts too). The first subject is ours.
+//
+// rows/<row>.mjs exports
+//   name, unit   'ns' is measured: CPU time per operation. Any other unit (bytes, …) is the number that run() returns
+//   goal         { [peer]: how many times ours its figure must at least be }
+//   subjects     { [subject]: async () => ({ run(n) }) }   run does n operations
+//   n            optional: fixes n, for jobs whose cost depends on their size; else n is as many as fill a round
+import { fork } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { arch, cpus, platform } from 'node:os'
+import { fileURLToPath } from 'node:url'
+import { do_not_optimize } from 'mitata'
+
+const rounds = 9
+const roundTime = 50_000 // CPU microseconds
+const here = (path) => fileURLToPath(new URL(path, import.meta.url))
+const load = (row) => import(`./rows/${row}.mjs`)
+
+/** The process of one subject: fills a round, then answers each message with a figure. */
+const serve = async (file, subject) => {
+  const row = await load(file)
+  const { run } = await row.subjects[subject]()
+  let n = row.n ?? 64
+  let times = 1
+
+  const measure = async () => {
+    globalThis.gc()
+    const before = process.cpuUsage()
+    let own = 0
+    for (let i = 0; i < times; i++) own = do_not_optimize(await run(n)) ?? own
+    const { user, system } = process.cpuUsage(before)
+    return { own, time: user + system }
+  }
+
+  // grows until a round is filled, also by compiled code
+  for (let filled = 0; row.unit === 'ns' && filled < 10; ) {
+    if ((await measure()).time >= roundTime) filled++
+    else if (row.n) times *= 2
+    else n *= 2
+  }
+  process.on('message', async () => {
+    const { own, time } = await measure()
+    process.send(row.unit === 'ns' ? (time * 1000) / n / times : own)
+  })
+  process.send('ready')
+}
+
+const short = (figure) => (figure >= 100 ? figure.toFixed(0) : figure.toFixed(figure >= 10 ? 1 : 2))
+
+const compare = async (file) => {
+  const { name, unit, goal = {}, subjects } = await load(file)
+  const runners = []
+  for (const subject of Object.keys(subjects)) {
+    const child = fork(here('harness.mjs'), ['--serve', file, subject], {
+      execArgv: ['--expose-gc'],
+    })
+    child.once('exit', (code) => code && process.exit(code))
+    await once(child, 'message')
+    runners.push({ subject, child, figures: [] })
+  }
+  for (let round = 0; round < rounds; round++) {
+    for (let i = 0; i < runners.length; i++) {
+      const { child, figures } = runners[(i + round) % runners.length]
+      child.send('go')
+      figures.push((await once(child, 'message'))[0])
+    }
+  }
+  const results = runners.map(({ subject, child, figures }) => {
+    child.disconnect()
+    figures.sort((a, b) => a - b)
+    return { subject, median: figures[rounds >> 1], min: figures[0], max: figures.at(-1) }
+  })
+  for (const result of results) {
+    result.ratio = result.median / results[0].median
+    if (goal[result.subject]) result.goal = goal[result.subject]
+  }
+  return { row: file, name, unit, rounds, results }
+}
+
+const versions = () => {
+  const { dependencies } = JSON.parse(readFileSync(here('package.json'), 'utf8'))
+  const version = (it) =>
+    JSON.parse(readFileSync(here(`node_modules/${it}/package.json`), 'utf8')).version
+  return Object.fromEntries(Object.keys(dependencies).map((it) => [it, version(it)]))
+}
+
+const table = ({ name, unit, results }, where) =>
+  [
+    `### ${name}`,
+    '',
+    `| | ${unit} | least – most | times ours | goal |`,
+    '| --- | ---: | ---: | ---: | --- |',
+    ...results.map(({ subject, median, min, max, ratio, goal }) => {
+      const verdict = goal ? `≥ ${goal} ${ratio >= goal ? '✓' : '✗'}` : ''
+      return `| ${subject} | ${short(median)} | ${short(min)} – ${short(max)} | ${ratio.toFixed(2)} | ${verdict} |`
+    }),
+    '',
+    `Median of ${rounds} rounds. ${where}`,
+    '',
+  ].join('\n')
+
+const main = async (wanted) => {
+  const rows = readdirSync(here('rows')).map((it) => it.replace('.mjs', ''))
+  const machine = `${cpus().length} × ${cpus()[0]?.model.trim()}, ${platform()} ${arch()}`
+  mkdirSync(here('results'), { recursive: true })
+  for (const row of wanted.length ? wanted : rows) {
+    const result = await compare(row)
+    const text = table(result, `Node ${process.version}, ${machine}.`)
+    const target = here(`results/${row}.node${process.versions.node.split('.')[0]}`)
+    const facts = { ...result, node: process.version, machine, versions: versions() }
+    writeFileSync(`${target}.md`, text)
+    writeFileSync(`${target}.json`, `${JSON.stringify(facts, null, 2)}\n`)
+    console.log(text)
+  }
+}
+
+const [mode, ...rest] = process.argv.slice(2)
+await (mode === '--serve' ? serve(...rest) : main(process.argv.slice(2)))

@@ -1,0 +1,34 @@
+/**
+ * Cancellation tokens and errors: what a token is, what an error is, how to wait, and which token is in
+ * force. Everything else of the family stands on it.
+ *
+ * @packageDocumentation
+ */
+
+export { badValue, checkFunction, checkInteger, checkMilliseconds } from './check.js'
+export type {
+  AcquireOptions,
+  Cancellation,
+  Lease,
+  Milliseconds,
+  Registration,
+  Snapshot,
+  WaitOptions,
+} from './contracts.js'
+export { delay } from './delay.js'
+export {
+  CancelledError,
+  ClosedError,
+  isCancelled,
+  isTimeout,
+  QueueFullError,
+  RateLimitError,
+  TimeoutError,
+  UnoAsyncError,
+} from './errors.js'
+export { shield } from './shield.js'
+export type { CancellationTokenSourceOptions } from './token.js'
+export { CancellationToken, CancellationTokenSource } from './token.js'
+export { AsyncVariable, captureContext, enableAsyncContext } from './variable.js'
+export type { QueueWaitOptions, Waiting } from './wait-queue.js'
+export { WaitQueue } from './wait-queue.js'

@@ -1,0 +1,66 @@
+import type { CancellationToken } from '../token.js'
+
+/** What is in force: a frame is never changed, `run` puts another in its place. */
+export interface Frame {
+  readonly token: CancellationToken | undefined
+  readonly values: ReadonlyMap<object, unknown> | undefined
+}
+
+interface Storage {
+  get(): Frame | undefined
+  run<R>(frame: Frame | undefined, fn: () => R): R
+}
+
+interface Slot {
+  frame: Frame | undefined // in force for the synchronous part of what runs
+  storage: Storage | undefined // set once async context is enabled
+}
+
+// The version is part of the key: copies of this package that agree on Slot share one.
+const KEY = Symbol.for('@uno-async/core/context.1')
+let known: Slot | undefined
+
+const slot = (): Slot => {
+  const shared = globalThis as unknown as Record<symbol, Slot | undefined>
+  return (known ??= shared[KEY] ??= { frame: undefined, storage: undefined })
+}
+
+export function currentFrame(): Frame | undefined {
+  const { frame, storage } = slot()
+  return storage?.get() ?? frame
+}
+
+export function runIn<R>(frame: Frame | undefined, fn: () => R): R {
+  const here = slot()
+  if (here.storage) return here.storage.run(frame, fn)
+  const outer = here.frame
+  here.frame = frame
+  try {
+    return fn()
+  } finally {
+    here.frame = outer
+  }
+}
+
+interface Host {
+  AsyncContext?: { Variable: new () => Storage }
+  AsyncLocalStorage?: new () => { getStore(): Frame | undefined; run: Storage['run'] }
+  process?: { getBuiltinModule?(name: string): Host | undefined }
+}
+
+export function enableStorage(): boolean {
+  const here = slot()
+  if (here.storage) return true
+  const host = globalThis as Host
+  const Variable = host.AsyncContext?.Variable
+  if (Variable) here.storage = new Variable()
+  else {
+    const AsyncLocalStorage =
+      host.process?.getBuiltinModule?.('node:async_hooks')?.AsyncLocalStorage ??
+      host.AsyncLocalStorage
+    if (!AsyncLocalStorage) return false
+    const als = new AsyncLocalStorage()
+    here.storage = { get: () => als.getStore(), run: (frame, fn) => als.run(frame, fn) }
+  }
+  return true
+}

@@ -1,0 +1,8 @@
+/** For errors of callbacks that nobody can receive: `reportError`, or where that is missing an uncaught exception. */
+export function report(error: unknown): void {
+  if (typeof reportError === 'function') reportError(error)
+  else
+    queueMicrotask(() => {
+      throw error
+    })
+}

@@ -1,0 +1,40 @@
+import { checkFunction, checkMilliseconds } from './check.js'
+import type { Milliseconds } from './contracts.js'
+import { CancellationToken, CancellationTokenSource } from './token.js'
+
+/**
+ * Runs fn under a token that outer cancellation cannot reach: for clean-up. `timeout` bounds it.
+ * Gives what fn gives; the outer token is still cancelled afterwards.
+ *
+ * @param options - `timeout`: milliseconds until fn's token is cancelled with a TimeoutError, default `Infinity`
+ * @throws RangeError, TypeError
+ * @example
+ * ```ts
+ * import { delay, shield } from '@uno-async/core'
+ * await shield((token) => delay(5, { signal: token }), { timeout: 1_000 })
+ * ```
+ */
+export function shield<R>(
+  fn: (token: CancellationToken) => R,
+  options: { timeout?: Milliseconds } = {},
+): R {
+  checkFunction('fn', fn)
+  const { timeout = Infinity } = options
+  if (checkMilliseconds('timeout', timeout) === Infinity) {
+    const { none } = CancellationToken
+    return none.run(() => fn(none))
+  }
+  const source = new CancellationTokenSource({ timeout })
+  const close = (): void => source.close()
+  let result: R
+  try {
+    result = source.token.run(() => fn(source.token))
+  } catch (error) {
+    close()
+    throw error
+  }
+  if (typeof (result as { then?: unknown } | null)?.then === 'function') {
+    Promise.resolve(result).then(close, close)
+  } else close()
+  return result
+}

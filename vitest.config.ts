@@ -1,0 +1,66 @@
+import { fileURLToPath } from 'node:url'
+import { transform } from 'esbuild'
+import { configDefaults, defineConfig, type Plugin } from 'vitest/config'
+
+const packages = fileURLToPath(new URL('./packages', import.meta.url))
+
+/** '@uno-async/sync' → packages/sync/src/index.ts, '@uno-async/sync/debug' → packages/sync/src/debug.ts */
+export const toSource = [
+  { find: /^@uno-async\/([a-z]+)$/, replacement: `${packages}/$1/src/index.ts` },
+  { find: /^@uno-async\/([a-z]+)\/([a-z-]+)$/, replacement: `${packages}/$1/src/$2.ts` },
+]
+
+/** oxc lowers `using`, but not standard decorators; esbuild does both. */
+export const esbuildTs = (): Plugin => ({
+  name: 'esbuild-ts',
+  enforce: 'pre',
+  async transform(code, id) {
+    const file = id.split('?')[0] ?? id
+    if (!/\.[mc]?ts$/.test(file) || file.includes('/node_modules/')) return null
+    const out = await transform(code, {
+      loader: 'ts',
+      target: 'es2022',
+      sourcemap: 'external',
+      sourcefile: file,
+      tsconfigRaw: {
+        compilerOptions: { useDefineForClassFields: false, verbatimModuleSyntax: true },
+      },
+    })
+    return { code: out.code, map: out.map }
+  },
+})
+
+const include = ['packages/*/test/**/*.test.ts']
+
+export default defineConfig({
+  oxc: false,
+  plugins: [esbuildTs()],
+  test: {
+    exclude: [...configDefaults.exclude, '**/*.types.test.ts', '**/test/faults/**'],
+    // leak tests call globalThis.gc
+    execArgv: ['--expose-gc'],
+    // what is built runs as Node itself loads it
+    server: { deps: { external: [/\/packages\/[a-z]+\/dist\//] } },
+    reporters: ['default', ['json', { outputFile: 'temp/vitest.json' }]],
+    coverage: {
+      provider: 'v8',
+      include: ['packages/*/src/**/*.ts'],
+      reporter: ['text', 'json-summary'],
+      thresholds: { lines: 80, branches: 60 },
+    },
+    projects: [
+      // the sources: no build needed, coverage counts here
+      { extends: true, resolve: { alias: toSource }, test: { name: 'src', include } },
+      // the same tests through package.json exports, on dist
+      { extends: true, test: { name: 'dist', include } },
+      // the code blocks of the Markdown files
+      {
+        extends: true,
+        resolve: { alias: toSource },
+        test: { name: 'docs', include: ['temp/snippets/*.test.ts'] },
+      },
+      { extends: true, test: { name: 'examples', include: ['examples/*/test/**/*.test.ts'] } },
+      { extends: true, test: { name: 'tests', include: ['tests/**/*.test.ts'] } },
+    ],
+  },
+})
