@@ -55,8 +55,8 @@ export class CancellationToken {
   limit: Limit | undefined = undefined
   /** Whom to tell, a list of entries in order. @internal */
   hooks: Link | undefined = undefined
-  /** Its own entries with its parents, while somebody listens. @internal */
-  links: readonly Entry[] = NONE
+  /** Its own entries with its parents, chained by `also`, while somebody listens. @internal */
+  links: Entry | undefined = undefined
   /** @internal */
   controller: AbortController | undefined = undefined
   /** @internal */
@@ -174,7 +174,7 @@ export class CancellationToken {
     if (foreign instanceof AbortSignal) return foreign
     if (!this.controller) {
       const cause = causeOf(this)
-      if (!cause && !listening(this)) attach(this).forEach(hook)
+      if (!cause && !listening(this)) attach(this)
       this.controller = new AbortController()
       adapters.set(this.controller.signal, this)
       if (cause) this.controller.abort(reasonOf(cause))

@@ -8,7 +8,7 @@ import { report } from './report.js'
 // How it hangs together
 //
 // `parents` lead from a token to what can cancel it, and are always there. The way back exists only while
-// somebody listens: `hook` and `attach` put an entry among the hooks of each parent, `detach` takes it out.
+// somebody listens: `attach` puts an entry among the hooks of each parent, `detach` takes it out.
 // So an idle token costs its parents nothing, and `cancelled` looks (`causeOf`) instead of being told.
 //
 // Tokens are plain data, so that two copies of this package can work on each other's. Nothing recurses.
@@ -59,6 +59,7 @@ export class Entry extends Link implements Registration {
   readonly owner: CancellationToken
   readonly callback: ((reason: unknown, state: never) => void) | undefined
   readonly state: unknown
+  also: Entry | undefined = undefined // of a link: the next one of the same token
 
   constructor(owner: CancellationToken, callback: Entry['callback'], state: unknown) {
     super()
@@ -79,7 +80,7 @@ export class Entry extends Link implements Registration {
 }
 
 export const listening = ({ hooks, controller }: CancellationToken): boolean =>
-  !!(hooks?.linked || controller)
+  (hooks !== undefined && hooks.linked) || controller !== undefined
 
 /** A token and all it depends on, each once. A cancelled one depends on nothing any more. */
 export function lineage(token: CancellationToken): Iterable<CancellationToken> {
@@ -160,35 +161,40 @@ export function errorOf(cause: Cause): unknown {
 
 /** Puts an entry among the hooks of its owner. */
 export function hook(entry: Entry): void {
-  const entries = [entry]
-  for (const each of entries) {
-    const { owner } = each
-    if (!listening(owner)) entries.push(...attach(owner))
-    owner.hooks ??= new Link()
-    owner.hooks.append(each)
-  }
+  const { owner } = entry
+  if (!listening(owner)) attach(owner)
+  owner.hooks ??= new Link()
+  owner.hooks.append(entry)
 }
 
-/** Somebody begins to listen to this token: what to hook to what can cancel it. */
-export function attach(token: CancellationToken): readonly Entry[] {
-  arm(token)
-  const { parents } = token
-  if (parents.length) token.links = parents.map((parent) => new Entry(parent, undefined, token))
-  return token.links
+/** Somebody begins to listen: hooks the token, and what that wakes in turn, to what can cancel it. */
+export function attach(token: CancellationToken): void {
+  let more: CancellationToken[] | undefined
+  for (let each: CancellationToken | undefined = token; each; each = more?.pop()) {
+    if (each.limit || each.foreign) arm(each)
+    for (const parent of each.parents) {
+      if (!listening(parent)) (more ??= []).push(parent)
+      const link = new Entry(parent, undefined, each)
+      parent.hooks ??= new Link()
+      parent.hooks.append(link)
+      link.also = each.links
+      each.links = link
+    }
+  }
 }
 
 /** Nobody listens any more: the reverse of attach. */
 export function detach(token: CancellationToken): void {
-  const tokens = [token]
-  for (const each of tokens) {
+  let more: CancellationToken[] | undefined
+  for (let each: CancellationToken | undefined = token; each; each = more?.pop()) {
     each.limit?.clear()
     each.ignore?.()
     each.ignore = undefined
-    for (const link of each.links) {
+    for (let link = each.links; link; link = link.also) {
       link.unlink()
-      if (!listening(link.owner)) tokens.push(link.owner)
+      if (!listening(link.owner)) (more ??= []).push(link.owner)
     }
-    each.links = NONE
+    each.links = undefined
   }
 }
 
