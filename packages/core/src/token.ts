@@ -20,7 +20,7 @@ import {
   NONE,
   reasonOf,
 } from './internal/graph.js'
-import type { Link } from './internal/link.js'
+import { type Link, linked, unlink } from './internal/link.js'
 
 // The number is that of the layout of the internal fields, which copies of this package share.
 const BRAND = Symbol.for('@uno-async/CancellationToken.1')
@@ -53,8 +53,10 @@ export class CancellationToken {
   cause: Cause | undefined = undefined
   /** @internal */
   limit: Limit | undefined = undefined
-  /** Whom to tell, a list of entries in order. @internal */
-  hooks: Link | undefined = undefined
+  /** Whom to tell: it is the list of its entries. @internal */
+  next: Link = this
+  /** @internal */
+  prev: Link = this
   /** Its own entries with its parents, chained by `also`, while somebody listens. @internal */
   links: Entry | undefined = undefined
   /** @internal */
@@ -325,7 +327,7 @@ export class CancellationTokenSource implements Disposable {
     // Somebody saw the deadline before its timer fired: then all shall.
     if (token.cause) return dispatch(token)
     detach(token)
-    while (token.hooks?.linked) token.hooks.next.unlink()
+    while (linked(token)) unlink(token.next)
     token.open = false
     token.parents = NONE
     token.limit = undefined

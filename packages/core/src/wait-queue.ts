@@ -2,7 +2,7 @@ import { badValue, checkFunction, checkMilliseconds } from './check.js'
 import type { Milliseconds, Registration, WaitOptions } from './contracts.js'
 import { TimeoutError } from './errors.js'
 import { Alarm } from './internal/alarm.js'
-import { Link } from './internal/link.js'
+import { append, type Link, linked, unlink } from './internal/link.js'
 import { CancellationToken } from './token.js'
 
 /** How to wait in a {@link WaitQueue}. */
@@ -23,16 +23,19 @@ export interface Waiting<Tag = undefined> {
   readonly priority: number
 }
 
-class Lane extends Link {
+class Lane implements Link {
+  next: Link = this
+  prev: Link = this
   readonly priority: number
 
   constructor(priority: number) {
-    super()
     this.priority = priority
   }
 }
 
-class Waiter<T, Tag> extends Link {
+class Waiter<T, Tag> implements Link {
+  next: Link = this
+  prev: Link = this
   readonly queue: WaitQueue<T, Tag>
   readonly options: QueueWaitOptions<Tag>
   readonly token: CancellationToken | undefined // undefined: cannot be cancelled
@@ -49,7 +52,6 @@ class Waiter<T, Tag> extends Link {
     resolve: (value: T) => void,
     reject: (error: unknown) => void,
   ) {
-    super()
     this.queue = queue
     this.options = options
     this.token = token
@@ -140,10 +142,10 @@ export class WaitQueue<T = void, Tag = undefined> {
       token?.throwIfCancelled()
       if (timeout === 0) throw timeoutOf(options)
       const waiter = new Waiter(this, options, token, resolve, reject)
-      this.#lane(priority).append(waiter)
+      append(this.#lane(priority), waiter)
       this.#size++
       if (token) waiter.registration = token.onCancelled(evictCancelled, waiter)
-      if (timeout !== Infinity && waiter.linked) {
+      if (timeout !== Infinity && linked(waiter)) {
         waiter.alarm = new Patience(waiter as never, waiter.since + timeout)
         waiter.alarm.set(true)
       }
@@ -204,8 +206,8 @@ export class WaitQueue<T = void, Tag = undefined> {
   }
 
   #remove(waiter: Waiter<T, Tag>): boolean {
-    if (!waiter.linked) return false
-    waiter.unlink()
+    if (!linked(waiter)) return false
+    unlink(waiter)
     this.#size--
     waiter.registration?.dispose()
     waiter.alarm?.clear()
@@ -214,7 +216,7 @@ export class WaitQueue<T = void, Tag = undefined> {
 
   #first(): Waiter<T, Tag> | undefined {
     const lanes = this.#lanes
-    while (lanes[0] && !lanes[0].linked) lanes.shift()
+    while (lanes[0] && !linked(lanes[0])) lanes.shift()
     return lanes[0]?.next as Waiter<T, Tag> | undefined
   }
 

@@ -1,4 +1,4 @@
-import { Link } from './link.js'
+import { append, type Link, linked, unlink } from './link.js'
 import { report } from './report.js'
 
 const MAX = 2_147_483_647 // the longest a host timer takes: beyond it fires at once
@@ -10,13 +10,14 @@ let buckets = new Map<number, Bucket>()
  * Something to happen at a point in time. Alarms of the same millisecond share one host timer, which is
  * what makes a timeout that is set and cleared cheaper than a bare `setTimeout`; the last to leave clears it.
  */
-export abstract class Alarm extends Link {
+export abstract class Alarm implements Link {
+  next: Link = this
+  prev: Link = this
   /** On the performance.now() scale. */
   readonly at: number
   bucket: Bucket | undefined = undefined
 
   constructor(at: number) {
-    super()
     this.at = at
   }
 
@@ -31,7 +32,7 @@ export abstract class Alarm extends Link {
     const due = Math.ceil(this.at)
     const key = ref ? due : -1 - due
     this.bucket = buckets.get(key) ?? new Bucket(buckets, key, due)
-    this.bucket.append(this)
+    append(this.bucket, this)
   }
 
   /** Idempotent. */
@@ -39,19 +40,20 @@ export abstract class Alarm extends Link {
     const { bucket } = this
     if (!bucket) return
     this.bucket = undefined
-    this.unlink()
-    if (!bucket.linked && bucket.home.delete(bucket.key)) clearTimeout(bucket.timer)
+    unlink(this)
+    if (!linked(bucket) && bucket.home.delete(bucket.key)) clearTimeout(bucket.timer)
   }
 }
 
-class Bucket extends Link {
+class Bucket implements Link {
+  next: Link = this
+  prev: Link = this
   readonly home: Map<number, Bucket>
   readonly key: number
   readonly due: number
   timer: number | undefined = undefined
 
   constructor(home: Map<number, Bucket>, key: number, due: number) {
-    super()
     this.home = home
     this.key = key
     this.due = due
@@ -72,7 +74,7 @@ function fire(bucket: Bucket, waited: number): void {
   // But where the clock hardly moved, somebody drives the timers by hand without it: believe them.
   if (rest > 0 && (waited === MAX || rest <= waited / 2)) return start(bucket)
   bucket.home.delete(bucket.key)
-  while (bucket.linked) {
+  while (linked(bucket)) {
     const alarm = bucket.next as Alarm
     alarm.clear()
     try {

@@ -2,7 +2,7 @@ import type { Milliseconds, Registration } from '../contracts.js'
 import { CancelledError, TimeoutError } from '../errors.js'
 import type { CancellationToken } from '../token.js'
 import { Alarm } from './alarm.js'
-import { Link } from './link.js'
+import { append, type Link, linked, unlink } from './link.js'
 import { report } from './report.js'
 
 // How it hangs together
@@ -55,22 +55,23 @@ export class Limit extends Alarm {
 const pass = (limit: Limit): Cause => (limit.cause ??= new Cause(limit.token, limit.at, undefined))
 
 /** A hook of a token: a callback of somebody, or without one a token that hangs on it. */
-export class Entry extends Link implements Registration {
+export class Entry implements Link, Registration {
+  next: Link = this
+  prev: Link = this
   readonly owner: CancellationToken
   readonly callback: ((reason: unknown, state: never) => void) | undefined
   readonly state: unknown
   also: Entry | undefined = undefined // of a link: the next one of the same token
 
   constructor(owner: CancellationToken, callback: Entry['callback'], state: unknown) {
-    super()
     this.owner = owner
     this.callback = callback
     this.state = state
   }
 
   dispose(): void {
-    if (!this.linked) return
-    this.unlink()
+    if (!linked(this)) return
+    unlink(this)
     if (!listening(this.owner)) detach(this.owner)
   }
 
@@ -79,8 +80,8 @@ export class Entry extends Link implements Registration {
   }
 }
 
-export const listening = ({ hooks, controller }: CancellationToken): boolean =>
-  (hooks !== undefined && hooks.linked) || controller !== undefined
+export const listening = (token: CancellationToken): boolean =>
+  linked(token) || token.controller !== undefined
 
 /** A token and all it depends on, each once. A cancelled one depends on nothing any more. */
 export function lineage(token: CancellationToken): Iterable<CancellationToken> {
@@ -95,9 +96,9 @@ export function lineage(token: CancellationToken): Iterable<CancellationToken> {
 
 /** A token and all that hangs on it and listens. */
 export function following(token: CancellationToken): Set<CancellationToken> {
-  return closure([token], ({ hooks }) => {
+  return closure([token], (each) => {
     const found: CancellationToken[] = []
-    for (let link = hooks?.next; link && link !== hooks; link = link.next) {
+    for (let link = each.next; link !== each; link = link.next) {
       const { callback, state } = link as Entry
       if (!callback) found.push(state as CancellationToken)
     }
@@ -163,8 +164,7 @@ export function errorOf(cause: Cause): unknown {
 export function hook(entry: Entry): void {
   const { owner } = entry
   if (!listening(owner)) attach(owner)
-  owner.hooks ??= new Link()
-  owner.hooks.append(entry)
+  append(owner, entry)
 }
 
 /** Somebody begins to listen: hooks the token, and what that wakes in turn, to what can cancel it. */
@@ -175,8 +175,7 @@ export function attach(token: CancellationToken): void {
     for (const parent of each.parents) {
       if (!listening(parent)) (more ??= []).push(parent)
       const link = new Entry(parent, undefined, each)
-      parent.hooks ??= new Link()
-      parent.hooks.append(link)
+      append(parent, link)
       link.also = each.links
       each.links = link
     }
@@ -191,7 +190,7 @@ export function detach(token: CancellationToken): void {
     each.ignore?.()
     each.ignore = undefined
     for (let link = each.links; link; link = link.also) {
-      link.unlink()
+      unlink(link)
       if (!listening(link.owner)) (more ??= []).push(link.owner)
     }
     each.links = undefined
@@ -221,11 +220,11 @@ export function dispatch(root: CancellationToken): void {
     token.parents = NONE
   }
   for (const { controller, cause } of tokens) controller?.abort(reasonOf(cause as never))
-  for (const { hooks, cause } of tokens) {
-    while (hooks?.linked) {
-      const entry = hooks.next as Entry
-      entry.unlink() // first, so that it is not called again; a later one can still be disposed
-      call(entry, reasonOf(cause as never))
+  for (const token of tokens) {
+    while (linked(token)) {
+      const entry = token.next as Entry
+      unlink(entry) // first, so that it is not called again; a later one can still be disposed
+      call(entry, reasonOf(token.cause as never))
     }
   }
 }

@@ -1,25 +1,23 @@
 /** A link of a circular list. The list itself is one too, that holds nothing: alone, either points at itself. */
-export class Link {
-  next: Link = this
-  prev: Link = this
+export interface Link {
+  next: Link
+  prev: Link
+}
 
-  /** In a list; of a list: not empty. */
-  get linked(): boolean {
-    return this.next !== this
-  }
+/** In a list; of a list: not empty. */
+export const linked = (link: Link): boolean => link.next !== link
 
-  append(link: Link): void {
-    link.prev = this.prev
-    link.next = this
-    this.prev.next = link
-    this.prev = link
-  }
+export function append(list: Link, link: Link): void {
+  link.prev = list.prev
+  link.next = list
+  list.prev.next = link
+  list.prev = link
+}
 
-  /** Idempotent. */
-  unlink(): void {
-    this.next.prev = this.prev
-    this.prev.next = this.next
-    this.next = this
-    this.prev = this
-  }
+/** Idempotent. */
+export function unlink(link: Link): void {
+  link.next.prev = link.prev
+  link.prev.next = link.next
+  link.next = link
+  link.prev = link
 }
