@@ -56,7 +56,7 @@ const compare = async (file) => {
   const runners = []
   for (const subject of Object.keys(subjects)) {
     const child = fork(here('harness.mjs'), ['--serve', file, subject], {
-      execArgv: ['--expose-gc'],
+      execArgv: ['--expose-gc', '--no-warnings'],
     })
     child.once('exit', (code) => code && process.exit(code))
     await once(child, 'message')
