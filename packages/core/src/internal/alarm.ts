@@ -28,10 +28,12 @@ export abstract class Alarm extends Link {
       host = setTimeout
       buckets = new Map()
     }
-    const due = Math.ceil(this.at)
-    const key = ref ? due : -1 - due
-    this.bucket = buckets.get(key) ?? new Bucket(buckets, key, due)
-    this.bucket.append(this)
+    const { at } = this
+    const key = ref ? Math.ceil(at) : -1 - Math.ceil(at)
+    const bucket = buckets.get(key) ?? new Bucket(buckets, key, at)
+    if (at > bucket.due) bucket.due = at
+    bucket.append(this)
+    this.bucket = bucket
   }
 
   /** Idempotent. */
@@ -46,9 +48,9 @@ export abstract class Alarm extends Link {
 
 class Bucket extends Link {
   readonly home: Map<number, Bucket>
-  readonly key: number
-  readonly due: number
-  timer: number | undefined = undefined
+  key: number
+  due: number // when the last of it is
+  timer: ReturnType<typeof setTimeout> | undefined = undefined
 
   constructor(home: Map<number, Bucket>, key: number, due: number) {
     super()
@@ -70,8 +72,9 @@ function fire(bucket: Bucket, waited: number): void {
   const rest = bucket.due - performance.now()
   // Host timers fire up to a millisecond early, and long waits come in pieces: wait for the rest.
   // But where the clock hardly moved, somebody drives the timers by hand without it: believe them.
-  if (rest > 0 && (waited === MAX || rest <= waited / 2)) return start(bucket)
+  if (rest > 0 && (waited === MAX || rest * 2 <= waited + 1)) return start(bucket)
   bucket.home.delete(bucket.key)
+  bucket.key = NaN // whoever sets an alarm now may need another one of this millisecond
   while (bucket.linked) {
     const alarm = bucket.next as Alarm
     alarm.clear()
