@@ -29,7 +29,7 @@ export const base = (overrides: Options = {}): ReturnType<typeof defineConfig> =
     target: 'es2022',
     tsconfig: 'tsconfig.build.json',
     // tsup 8 passes baseUrl to its d.ts build, which TypeScript 6 rejects without this
-    dts: { compilerOptions: { ignoreDeprecations: '6.0' } },
+    dts: { compilerOptions: { ignoreDeprecations: '6.0', stripInternal: true } },
     sourcemap: true,
     clean: true,
     // what two entries share goes into a chunk of its own: a class must not exist twice

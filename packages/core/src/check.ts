@@ -32,6 +32,13 @@ export function checkInteger(option: string, value: unknown, min: number): numbe
   throw badValue(option, min === 1 ? 'a positive integer' : `an integer >= ${min}`, value)
 }
 
+/** @internal */
+export function checkString(option: string, value: unknown): void {
+  if (value !== undefined && typeof value !== 'string') {
+    throw badValue(option, 'a string', value, TypeError)
+  }
+}
+
 /** Gives `value` back if it can be called. @throws TypeError, RangeError */
 export function checkFunction<F>(option: string, value: F): F {
   if (typeof value === 'function') return value

@@ -24,7 +24,11 @@ export class UnoAsyncError extends Error {
 
   constructor(message?: string, options?: { cause?: unknown }) {
     super(message, options)
-    Object.defineProperty(this, BRAND, { value: true })
+    Object.defineProperties(this, {
+      [BRAND]: { value: true },
+      // As of any error, so that a subclass can assign it.
+      name: { value: this.name, configurable: true, writable: true },
+    })
   }
 
   override get name(): string {

@@ -16,7 +16,7 @@ import { CancellationToken, CancellationTokenSource } from './token.js'
  */
 export function shield<R>(
   fn: (token: CancellationToken) => R,
-  options: { timeout?: Milliseconds } = {},
+  options: { timeout?: Milliseconds | undefined } = {},
 ): R {
   checkFunction('fn', fn)
   const { timeout = Infinity } = options

@@ -1,8 +1,7 @@
-import { badValue, checkMilliseconds } from './check.js'
+import { badValue, checkFunction, checkMilliseconds, checkString } from './check.js'
 import type { Cancellation, Milliseconds, Registration } from './contracts.js'
 import { currentFrame, runIn } from './internal/context.js'
 import {
-  arm,
   attach,
   begin,
   type Cause,
@@ -18,6 +17,7 @@ import {
   lineage,
   listening,
   NONE,
+  rearm,
   reasonOf,
 } from './internal/graph.js'
 import { type Link, linked, unlink } from './internal/link.js'
@@ -120,8 +120,10 @@ export class CancellationToken {
     after: Milliseconds,
     options: { signal?: Cancellation | undefined; message?: string | undefined } = {},
   ): CancellationToken {
-    const { token } = new CancellationTokenSource({ signal: options.signal, timeout: after })
-    if (token.limit) token.limit.message = options.message
+    const { signal, message } = options
+    checkString('message', message)
+    const { token } = new CancellationTokenSource({ signal, timeout: after })
+    if (token.limit) token.limit.message = message
     return token
   }
 
@@ -161,7 +163,12 @@ export class CancellationToken {
   /** The earliest deadline of this and its parents, on the performance.now() scale; `Infinity` if none. */
   get deadline(): number {
     let deadline = Infinity
-    for (const { limit } of lineage(this)) if (limit) deadline = Math.min(deadline, limit.at)
+    for (const { cause, limit } of lineage(this)) {
+      // One that is cancelled no longer knows its parents, but still what cancelled it.
+      for (const each of [limit, cause?.origin.limit]) {
+        if (each) deadline = Math.min(deadline, each.at)
+      }
+    }
     return deadline
   }
 
@@ -199,9 +206,7 @@ export class CancellationToken {
     callback: (reason: unknown, state: S) => void,
     state?: S,
   ): Registration {
-    if (typeof callback !== 'function') {
-      throw badValue('callback', 'a function', callback, TypeError)
-    }
+    checkFunction('callback', callback)
     const entry = new Entry(this, callback, state)
     const cause = causeOf(this)
     if (cause) call(entry, reasonOf(cause))
@@ -284,7 +289,7 @@ export class CancellationTokenSource implements Disposable {
   /** @throws TypeError, RangeError */
   constructor(options: CancellationTokenSourceOptions = {}) {
     const { signal, timeout = Infinity, deadline = Infinity, name } = options
-    if (name !== undefined && typeof name !== 'string') throw badValue('name', 'a string', name)
+    checkString('name', name)
     if (typeof deadline !== 'number' || Number.isNaN(deadline)) {
       throw badValue('deadline', 'a point on the performance.now() scale', deadline)
     }
@@ -317,20 +322,26 @@ export class CancellationTokenSource implements Disposable {
     if (!token.open || causeOf(token)) return
     token.limit?.clear()
     token.limit = after < Infinity ? new Limit(token, performance.now() + after, after) : undefined
-    // What hangs on this one may now need an alarm of its own, or no longer.
-    for (const each of following(token)) if (listening(each)) arm(each)
+    rearm(following(token))
   }
 
   /** This source will never cancel any more, nor pass on its parents' cancelling: frees links and timers. NOT a cancel. */
   close(): void {
     const { token } = this
-    // Somebody saw the deadline before its timer fired: then all shall.
-    if (token.cause) return dispatch(token)
+    // Cancelled, even if it was not told yet, it stays so, and all shall hear of it. But a deadline that
+    // passed and nobody has seen does not count: what arrived in time must not be cancelled now.
+    let timed = false
+    for (const { cause, foreign, limit } of lineage(token)) {
+      if (cause || limit?.cause || foreign?.aborted) return dispatch(token)
+      timed ||= limit !== undefined
+    }
+    const tokens = timed ? following(token) : NONE // they lose a deadline
     detach(token)
     while (linked(token)) unlink(token.next)
     token.open = false
     token.parents = NONE
     token.limit = undefined
+    rearm(tokens)
   }
 
   [Symbol.dispose](): void {

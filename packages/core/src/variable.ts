@@ -1,4 +1,4 @@
-import { badValue } from './check.js'
+import { checkString } from './check.js'
 import { currentFrame, enableStorage, runIn } from './internal/context.js'
 
 /**
@@ -19,9 +19,9 @@ export class AsyncVariable<T> {
   readonly name: string
   readonly #defaultValue: T
 
-  constructor(options: { name?: string; defaultValue?: T } = {}) {
+  constructor(options: { name?: string | undefined; defaultValue?: T } = {}) {
     const { name = '', defaultValue } = options
-    if (typeof name !== 'string') throw badValue('name', 'a string', name, TypeError)
+    checkString('name', name)
     this.name = name
     this.#defaultValue = defaultValue as T
   }

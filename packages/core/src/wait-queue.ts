@@ -119,11 +119,14 @@ export class WaitQueue<T = void, Tag = undefined> {
   }
 
   /** Who waits, in the order in which they will be woken. */
-  *[Symbol.iterator](): IterableIterator<Waiting<Tag>> {
+  [Symbol.iterator](): IterableIterator<Waiting<Tag>> {
     const now = performance.now()
-    for (const { options, since } of this.#waiters()) {
-      yield { tag: options.tag as Tag, age: now - since, priority: options.priority ?? 0 }
-    }
+    // All at once: whoever looks may make them leave.
+    return Array.from(this.#waiters(), ({ options, since }) => ({
+      tag: options.tag as Tag,
+      age: now - since,
+      priority: options.priority ?? 0,
+    })).values()
   }
 
   /**
@@ -177,7 +180,8 @@ export class WaitQueue<T = void, Tag = undefined> {
     const rejected = this.#size
     for (let waiter = this.#first(); waiter; waiter = this.#first()) {
       this.#remove(waiter)
-      waiter.reject(typeof reason === 'function' ? reason(waiter.options.tag) : reason)
+      const { tag } = waiter.options
+      waiter.reject(typeof reason === 'function' ? caught(() => reason(tag)) : reason)
     }
     return rejected
   }
@@ -197,12 +201,15 @@ export class WaitQueue<T = void, Tag = undefined> {
       waiter.reject(waiter.token.error)
       ;(dead ??= []).push(waiter)
     }
-    const given = waiter && make ? make(waiter.options.tag as Tag) : value
-    const granted = waiter !== undefined && (!make || given !== undefined) && this.#remove(waiter)
-    if (granted) waiter?.resolve(given as T)
-    // Last, since the owner may come back with another offer.
-    if (dead && this.#onLeave) for (const { options } of dead) this.#onLeave(options.tag as Tag)
-    return granted
+    try {
+      const given = waiter && make ? make(waiter.options.tag as Tag) : value
+      const granted = waiter !== undefined && (!make || given !== undefined) && this.#remove(waiter)
+      if (granted) waiter?.resolve(given as T)
+      return granted
+    } finally {
+      // Last, since the owner may come back with another offer.
+      if (dead) for (const { options } of dead) this.#onLeave?.(options.tag as Tag)
+    }
   }
 
   #remove(waiter: Waiter<T, Tag>): boolean {
@@ -223,11 +230,11 @@ export class WaitQueue<T = void, Tag = undefined> {
   #lane(priority: number): Lane {
     const lanes = this.#lanes
     let i = 0
-    while (i < lanes.length && (lanes[i] as Lane).priority > priority) i++
-    let lane = lanes[i]
+    let lane = lanes[0]
+    while (lane && lane.priority > priority) lane = lanes[++i]
     if (lane?.priority !== priority) {
-      lane = new Lane(priority)
-      lanes.splice(i, 0, lane)
+      // An empty one makes way, so that those of priorities nobody uses any more do not pile up.
+      lanes.splice(i, lane && !linked(lane) ? 1 : 0, (lane = new Lane(priority)))
     }
     return lane
   }
@@ -246,10 +253,15 @@ function evictCancelled<T, Tag>(_reason: unknown, waiter: Waiter<T, Tag>): void 
 }
 
 function timeoutOf<Tag>({ onTimeout, timeout, tag }: QueueWaitOptions<Tag>): unknown {
+  return onTimeout
+    ? caught(() => onTimeout(timeout as number, tag as Tag))
+    : new TimeoutError(undefined, { timeout })
+}
+
+/** What makes an error is rejected with what it throws, if it does. */
+function caught(make: () => unknown): unknown {
   try {
-    return onTimeout
-      ? onTimeout(timeout as number, tag as Tag)
-      : new TimeoutError(undefined, { timeout })
+    return make()
   } catch (error) {
     return error
   }

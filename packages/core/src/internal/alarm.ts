@@ -29,10 +29,12 @@ export abstract class Alarm implements Link {
       host = setTimeout
       buckets = new Map()
     }
-    const due = Math.ceil(this.at)
-    const key = ref ? due : -1 - due
-    this.bucket = buckets.get(key) ?? new Bucket(buckets, key, due)
-    append(this.bucket, this)
+    const { at } = this
+    const key = ref ? Math.ceil(at) : -1 - Math.ceil(at)
+    const bucket = buckets.get(key) ?? new Bucket(buckets, key, at)
+    if (at > bucket.due) bucket.due = at
+    append(bucket, this)
+    this.bucket = bucket
   }
 
   /** Idempotent. */
@@ -49,9 +51,9 @@ class Bucket implements Link {
   next: Link = this
   prev: Link = this
   readonly home: Map<number, Bucket>
-  readonly key: number
-  readonly due: number
-  timer: number | undefined = undefined
+  key: number
+  due: number // when the last of it is
+  timer: ReturnType<typeof setTimeout> | undefined = undefined
 
   constructor(home: Map<number, Bucket>, key: number, due: number) {
     this.home = home
@@ -72,8 +74,9 @@ function fire(bucket: Bucket, waited: number): void {
   const rest = bucket.due - performance.now()
   // Host timers fire up to a millisecond early, and long waits come in pieces: wait for the rest.
   // But where the clock hardly moved, somebody drives the timers by hand without it: believe them.
-  if (rest > 0 && (waited === MAX || rest <= waited / 2)) return start(bucket)
+  if (rest > 0 && (waited === MAX || rest * 2 <= waited + 1)) return start(bucket)
   bucket.home.delete(bucket.key)
+  bucket.key = NaN // whoever sets an alarm now may need another one of this millisecond
   while (linked(bucket)) {
     const alarm = bucket.next as Alarm
     alarm.clear()

@@ -88,28 +88,40 @@ export function lineage(token: CancellationToken): Iterable<CancellationToken> {
   const line = [token]
   for (const { cause, parents } of line) {
     if (cause) break
-    if (parents.length > 1) return closure(line, (each) => (each.cause ? [] : each.parents))
+    if (parents.length > 1) return ancestors(line)
     if (parents[0]) line.push(parents[0])
   }
   return line
 }
 
-/** A token and all that hangs on it and listens. */
-export function following(token: CancellationToken): Set<CancellationToken> {
-  return closure([token], (each) => {
-    const found: CancellationToken[] = []
-    for (let link = each.next; link !== each; link = link.next) {
-      const { callback, state } = link as Entry
-      if (!callback) found.push(state as CancellationToken)
-    }
-    return found
-  })
+function ancestors(line: CancellationToken[]): Iterable<CancellationToken> {
+  const all = new Set(line)
+  for (const { cause, parents } of all) if (!cause) for (const each of parents) all.add(each)
+  return all
 }
 
-function closure<T>(start: Iterable<T>, next: (item: T) => Iterable<T>): Set<T> {
-  const all = new Set(start)
-  for (const item of all) for (const each of next(item)) all.add(each)
+/** A token and all that hangs on it and listens, each once and after all that it derives from. */
+export function following(token: CancellationToken): Iterable<CancellationToken> {
+  if (!childrenOf(token).length) return [token]
+  const all = new Set([token])
+  const done = new Set<CancellationToken>()
+  for (const item of all) {
+    done.add(item)
+    for (const child of childrenOf(item)) {
+      if (done.has(child)) all.delete(child) // there is a longer way to it
+      all.add(child)
+    }
+  }
   return all
+}
+
+function childrenOf(token: CancellationToken): readonly CancellationToken[] {
+  let found: CancellationToken[] | undefined
+  for (let link = token.next; link !== token; link = link.next) {
+    const { callback, state } = link as Entry
+    if (!callback) (found ??= []).push(state as CancellationToken)
+  }
+  return found ?? NONE
 }
 
 /** What cancelled this token first, if anything did; remembered, so that it never changes. */
@@ -145,7 +157,7 @@ export function reasonOf(cause: Cause): unknown {
     cause.reason =
       cause === limit?.cause
         ? new TimeoutError(limit.message, { timeout: limit.after, operation: name })
-        : new CancelledError(name && `"${name}" was cancelled`)
+        : new CancelledError(name ? `"${name}" was cancelled` : undefined)
   }
   return cause.reason
 }
@@ -154,9 +166,8 @@ export function reasonOf(cause: Cause): unknown {
 export function errorOf(cause: Cause): unknown {
   const reason = reasonOf(cause)
   // An Error of another realm is no instance of ours.
-  if (reason instanceof Error || Object.prototype.toString.call(reason) === '[object Error]') {
-    return reason
-  }
+  const tag = Object.prototype.toString.call(reason)
+  if (reason instanceof Error || /t (Error|DOMException)]/.test(tag)) return reason
   return (cause.error ??= new CancelledError(undefined, { cause: reason }))
 }
 
@@ -195,6 +206,11 @@ export function detach(token: CancellationToken): void {
     }
     each.links = undefined
   }
+}
+
+/** A deadline has changed: whoever hangs on it may now need an alarm of its own, or no longer. */
+export function rearm(tokens: Iterable<CancellationToken>): void {
+  for (const token of tokens) if (listening(token)) arm(token)
 }
 
 /** Listens to what can cancel this token by itself, unless a parent's deadline comes first and brings it along. */
