@@ -1,5 +1,7 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { child } from './helpers.js'
+
+vi.setConfig({ testTimeout: 30_000 })
 
 const core = `import * as core from '@uno-async/core'
 const { CancellationToken, CancellationTokenSource, delay } = core

@@ -8,6 +8,8 @@ import {
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { outcome } from './helpers.js'
 
+vi.setConfig({ testTimeout: 30_000 })
+
 afterEach(() => void vi.useRealTimers())
 
 describe('fake timers', () => {

@@ -2,6 +2,8 @@ import { CancellationToken, CancellationTokenSource, delay, WaitQueue } from '@u
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { collected, heap, hooksOf, listeners } from './helpers.js'
 
+vi.setConfig({ testTimeout: 30_000 })
+
 const COUNT = 100_000
 const MEGABYTE = 2 ** 20
 

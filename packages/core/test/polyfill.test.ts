@@ -1,7 +1,9 @@
 import { fileURLToPath } from 'node:url'
 import { createContext, runInContext } from 'node:vm'
 import { build } from 'esbuild'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
+
+vi.setConfig({ testTimeout: 30_000 })
 
 /** A program of three files, with `using` lowered, run where Symbol.dispose is missing. */
 async function run(first: string): Promise<unknown> {

@@ -8,6 +8,8 @@ import {
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { hooksOf, outcome } from './helpers.js'
 
+vi.setConfig({ testTimeout: 30_000 })
+
 beforeEach(() => void vi.useFakeTimers())
 afterEach(() => {
   vi.restoreAllMocks()
