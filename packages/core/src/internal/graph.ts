@@ -160,8 +160,12 @@ export function reasonOf(cause: Cause): unknown {
 export function errorOf(cause: Cause): unknown {
   const reason = reasonOf(cause)
   // An Error of another realm is no instance of ours.
-  const tag = Object.prototype.toString.call(reason)
-  if (reason instanceof Error || /t (Error|DOMException)]/.test(tag)) return reason
+  if (
+    reason instanceof Error ||
+    /t (Error|DOMException)]/.test(Object.prototype.toString.call(reason))
+  ) {
+    return reason
+  }
   return (cause.error ??= new CancelledError(undefined, { cause: reason }))
 }
 
