@@ -20,7 +20,7 @@ export function badValue(
   return new kind(`Expected \`${option}\` to be ${expected}, got \`${shown}\` (${typeof value})`)
 }
 
-/** Gives `value` back if it is a duration: a number >= 0, `Infinity` included. @throws TypeError, RangeError */
+/** Gives `value` back if it is a duration: a number from 0 to `Infinity`. @throws TypeError, RangeError */
 export function checkMilliseconds(option: string, value: unknown): Milliseconds {
   if (typeof value === 'number' && value >= 0) return value
   throw badValue(option, 'a duration in milliseconds (>= 0)', value)

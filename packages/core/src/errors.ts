@@ -14,7 +14,8 @@ export class UnoAsyncError extends Error {
     if (!Object.hasOwn(prototype, 'name') || !(value as Branded)?.[BRAND]) {
       return super[Symbol.hasInstance](value)
     }
-    for (let each = value; each; each = Object.getPrototypeOf(each)) {
+    // From its class on: what a user has assigned to it does not count.
+    for (let each = value; (each = Object.getPrototypeOf(each)); ) {
       if (Object.hasOwn(each, 'name') && (each as Error).name === prototype.name) return true
     }
     return false

@@ -122,7 +122,10 @@ export class CancellationToken {
   ): CancellationToken {
     const { signal, message } = options
     checkString('message', message)
-    const { token } = new CancellationTokenSource({ signal, timeout: after })
+    const { token } = new CancellationTokenSource({
+      signal,
+      timeout: checkMilliseconds('after', after),
+    })
     if (token.limit) token.limit.message = message
     return token
   }

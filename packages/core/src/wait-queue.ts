@@ -231,11 +231,13 @@ export class WaitQueue<T = void, Tag = undefined> {
     const lanes = this.#lanes
     let i = 0
     let lane = lanes[0]
-    while (lane && lane.priority > priority) lane = lanes[++i]
-    if (lane?.priority !== priority) {
-      // An empty one makes way, so that those of priorities nobody uses any more do not pile up.
-      lanes.splice(i, lane && !linked(lane) ? 1 : 0, (lane = new Lane(priority)))
+    for (; lane && lane.priority !== priority; lane = lanes[i]) {
+      // Those of priorities that nobody uses any more must not pile up.
+      if (!linked(lane)) lanes.splice(i, 1)
+      else if (lane.priority > priority) i++
+      else break
     }
+    if (lane?.priority !== priority) lanes.splice(i, 0, (lane = new Lane(priority)))
     return lane
   }
 

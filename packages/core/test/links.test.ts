@@ -2,6 +2,8 @@ import { CancellationToken, CancellationTokenSource, TimeoutError } from '@uno-a
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { hooksOf, linksOf } from './helpers.js'
 
+vi.setConfig({ testTimeout: 30_000 })
+
 beforeEach(() => void vi.useFakeTimers())
 afterEach(() => void vi.useRealTimers())
 
@@ -144,10 +146,10 @@ describe('a parent', () => {
     expect([hooksOf(parent.token), linksOf(child.token), vi.getTimerCount()]).toEqual([0, 0, 0])
   })
 
-  it('cancels 200 000 children and a child of 200 000 parents', () => {
+  it('cancels 130 000 children and a child of 130 000 parents', () => {
     const parent = new CancellationTokenSource()
     const children = Array.from(
-      { length: 200_000 },
+      { length: 130_000 },
       () => new CancellationTokenSource({ signal: parent.token }),
     )
     const last = new CancellationTokenSource({ signal: children.map(({ token }) => token) })
@@ -155,7 +157,7 @@ describe('a parent', () => {
     for (const { token } of children) token.onCancelled(() => told++)
     last.token.onCancelled(() => told++)
     parent.cancel('all')
-    expect(told).toBe(200_001)
+    expect(told).toBe(130_001)
     expect(last.token.reason).toBe('all')
   })
 

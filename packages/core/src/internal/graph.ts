@@ -20,13 +20,14 @@ let order = 0
 export class Cause {
   readonly origin: CancellationToken
   readonly at: number
-  readonly order: number = ++order // decides between causes of the same moment
+  readonly order: number // decides between causes of the same moment
   reason: unknown // undefined: the default, made on first read
   error: unknown = undefined // what is thrown where the reason is no Error
 
-  constructor(origin: CancellationToken, at: number, reason: unknown) {
+  constructor(origin: CancellationToken, at: number, order: number, reason?: unknown) {
     this.origin = origin
     this.at = at
+    this.order = order
     this.reason = reason
   }
 }
@@ -52,7 +53,8 @@ export class Limit extends Alarm {
   }
 }
 
-const pass = (limit: Limit): Cause => (limit.cause ??= new Cause(limit.token, limit.at, undefined))
+// Order 0: who cancels in the moment of a deadline comes after it.
+const pass = (limit: Limit): Cause => (limit.cause ??= new Cause(limit.token, limit.at, 0))
 
 /** A hook of a token: a callback of somebody, or without one a token that hangs on it. */
 export class Entry implements Link, Registration {
@@ -148,7 +150,7 @@ function ownCause(token: CancellationToken): Cause | undefined {
 
 /** Cancels a token by itself; telling the others is `dispatch`. */
 export function begin(token: CancellationToken, reason: unknown): Cause {
-  return (token.cause = new Cause(token, performance.now(), reason))
+  return (token.cause = new Cause(token, performance.now(), ++order, reason))
 }
 
 export function reasonOf(cause: Cause): unknown {
@@ -166,8 +168,12 @@ export function reasonOf(cause: Cause): unknown {
 export function errorOf(cause: Cause): unknown {
   const reason = reasonOf(cause)
   // An Error of another realm is no instance of ours.
-  const tag = Object.prototype.toString.call(reason)
-  if (reason instanceof Error || /t (Error|DOMException)]/.test(tag)) return reason
+  if (
+    reason instanceof Error ||
+    /t (Error|DOMException)]/.test(Object.prototype.toString.call(reason))
+  ) {
+    return reason
+  }
   return (cause.error ??= new CancelledError(undefined, { cause: reason }))
 }
 

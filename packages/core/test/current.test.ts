@@ -1,0 +1,3 @@
+import { currentContract } from './current.shared.js'
+
+currentContract(false)
