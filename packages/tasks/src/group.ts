@@ -216,12 +216,17 @@ export class TaskGroup implements AsyncDisposable {
    *
    * @throws the cancellation of `signal` or of the group; ClosedError (`ERR_CLOSED`)
    */
-  async whenSlotFree(options: { signal?: Cancellation | undefined } = {}): Promise<void> {
-    const signal = CancellationToken.from(options.signal)
-    signal.throwIfCancelled()
-    if (this.#closed) throw this.#closedError()
-    this.token.throwIfCancelled()
-    return this.#tasks.whenFree(signal)
+  whenSlotFree(options: { signal?: Cancellation | undefined } = {}): Promise<void> {
+    // no async function: its promise would resolve too late, when others have had their turn
+    try {
+      const signal = CancellationToken.from(options.signal)
+      signal.throwIfCancelled()
+      if (this.#closed) throw this.#closedError()
+      this.token.throwIfCancelled()
+      return this.#tasks.whenFree(signal)
+    } catch (error) {
+      return Promise.reject(error)
+    }
   }
 
   /** Gives how tasks end, as they end, from now on; until the group is no longer open and its last task has ended. */

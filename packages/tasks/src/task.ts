@@ -21,7 +21,7 @@ export class TaskHandle implements Task<unknown>, Place {
   readonly service: boolean
   readonly since: number = performance.now()
   /** What can cancel it besides itself. */
-  readonly parents: readonly CancellationToken[]
+  readonly parent: CancellationToken
   readonly source: CancellationTokenSource
   run: TaskFunction<unknown> | undefined // until it starts
   free = false // takes no slot
@@ -38,7 +38,7 @@ export class TaskHandle implements Task<unknown>, Place {
   watch: Registration | undefined = undefined
   /** Counts its grace, until it has ended. */
   patience: CancellationTokenSource | undefined = undefined
-  due = Infinity // when its grace is over
+  due: Milliseconds = Infinity // when its grace is over
   readonly #name: string
   #promise: Promise<unknown> | undefined = undefined
   #resolve: ((value: unknown) => void) | undefined = undefined
@@ -58,9 +58,9 @@ export class TaskHandle implements Task<unknown>, Place {
     this.service = service
     this.run = run
     this.#name = name
-    this.parents = signal === undefined ? [parent] : [parent, CancellationToken.from(signal)]
+    this.parent = signal === undefined ? parent : CancellationToken.any(parent, signal)
     this.source = new CancellationTokenSource({
-      signal: this.parents,
+      signal: this.parent,
       name: timeout < Infinity ? this.name : undefined,
     })
   }
@@ -92,10 +92,7 @@ export class TaskHandle implements Task<unknown>, Place {
 
   /** Cancelled by its own timeout, not from outside or by hand? */
   get timedOut(): boolean {
-    const { reason } = this.token
-    return (
-      this.timeout < Infinity && !this.stopped && this.parents.every((it) => it.reason !== reason)
-    )
+    return this.timeout < Infinity && !this.stopped && this.token.reason !== this.parent.reason
   }
 
   get promise(): Promise<unknown> {

@@ -56,10 +56,9 @@ export class Roster implements Iterable<TaskHandle> {
     this.#freed()
   }
 
-  whenFree(signal: Cancellation): Promise<void> | undefined {
-    if (this.full || this.#waiting?.size)
-      return (this.#waiting ??= new WaitQueue()).wait({ signal })
-    return undefined
+  whenFree(signal: Cancellation): Promise<void> {
+    if (!this.full && !this.#waiting?.size) return Promise.resolve()
+    return (this.#waiting ??= new WaitQueue()).wait({ signal })
   }
 
   /** Nobody shall wait for a slot any more. */
