@@ -1,0 +1,457 @@
+import {
+  badValue,
+  type Cancellation,
+  CancellationToken,
+  CancellationTokenSource,
+  CancelledError,
+  ClosedError,
+  captureContext,
+  checkFunction,
+  checkMilliseconds,
+  type Milliseconds,
+  type Registration,
+  TimeoutError,
+  UnoAsyncError,
+  WaitQueue,
+} from '@uno-async/core'
+import { isEcho, throwAll } from './errors.js'
+import { checkConcurrency, checkFlag, checkName } from './internal/check.js'
+import { Completed } from './internal/completed.js'
+import { Failures } from './internal/failures.js'
+import { beginGrace } from './internal/grace.js'
+import { nextId } from './internal/id.js'
+import {
+  currentPlace,
+  inTask,
+  notePath,
+  type Observer,
+  type Place,
+  slot,
+} from './internal/place.js'
+import { tell } from './internal/report.js'
+import { Roster } from './internal/roster.js'
+import { startTask } from './internal/start-task.js'
+import { isThenable } from './internal/thenable.js'
+import { treeOf } from './internal/tree.js'
+import { TaskHandle } from './task.js'
+import type {
+  Task,
+  TaskFunction,
+  TaskGroupOptions,
+  TaskNode,
+  TaskOptions,
+  TaskOutcome,
+} from './types.js'
+
+/**
+ * Owns tasks: does not end before they have ended, and the first failure stops the others.
+ *
+ * - The first real failure cancels `token` (a CancelledError caused by the failure), nothing queued starts any
+ *   more, everybody is waited for, then `join` throws: one failure as it is, several as a TaskGroupError.
+ * - The rejection of a task with its own cancellation is no failure. Cancelled from outside (`signal`, `timeout`,
+ *   the current token) the group rejects with that reason, unless something really failed.
+ * - A failure nobody awaits never becomes an unhandled rejection: it surfaces at `join`.
+ *
+ * @example
+ * ```ts
+ * import { delay } from '@uno-async/core'
+ * import { TaskGroup } from '@uno-async/tasks'
+ *
+ * const sum = await TaskGroup.run(async (group) => {
+ *   const one = group.createTask((token) => delay(5, { signal: token }).then(() => 1))
+ *   const two = group.createTask(() => 2)
+ *   return (await one) + (await two)
+ * })
+ * sum // 3
+ * ```
+ */
+export class TaskGroup implements AsyncDisposable {
+  readonly name: string
+  /** @internal */
+  readonly label: string | undefined
+  /** @internal */
+  readonly outer: Place | undefined
+  /** @internal */
+  groups: Set<TaskGroup> | undefined = undefined
+  /** Told what happens to tasks, here and below. @internal */
+  readonly observer: Observer | undefined
+  /** Drops failures that somebody has seen. @internal */
+  forgetful = false
+
+  readonly #supervisor: boolean
+  readonly #grace: Milliseconds
+  readonly #onTaskError: TaskGroupOptions['onTaskError']
+  readonly #onStraggler: TaskGroupOptions['onStraggler']
+  readonly #since: number = performance.now()
+  readonly #source: CancellationTokenSource
+  readonly #watch: Registration
+  #services: CancellationTokenSource | undefined // apart from ours: they are cancelled last
+  readonly #tasks: Roster
+  #body = false // the body of run() is running
+  #joining = false
+  #stopping = false // cancel() was called
+  #ours = false // the token was cancelled by us, not from outside
+  #closed = false
+  readonly #failures = new Failures()
+  readonly #feeds = new Set<Completed>()
+  #idle: WaitQueue | undefined // for the last task to end
+  // Invariants:
+  //   I1  closed: no tasks, and nothing is linked to the parent token
+  //   I2  cancelled: nothing is queued
+
+  /**
+   * Runs `body` with a group that is the current one there: joins when body returns, cancels and joins when it
+   * throws, and gives body's value (undefined, if the group's own `cancel()` woke it).
+   *
+   * @throws what `join` throws; body's own failure is among it, once
+   */
+  static async run<R>(
+    body: (group: TaskGroup) => R | PromiseLike<R>,
+    options?: TaskGroupOptions,
+  ): Promise<R> {
+    checkFunction('body', body)
+    const group = new TaskGroup(options)
+    const { token } = group
+    let value: R | undefined
+    group.#body = true
+    try {
+      value = await token.run(() => slot().place.run(group, () => body(group)))
+    } catch (error) {
+      // woken by the cancellation of its group is no failure of its own
+      if (!isEcho(token, error)) group.#fail(error)
+    }
+    group.#body = false
+    await group.#end()
+    group.#throw()
+    return value as R
+  }
+
+  /** @throws TypeError, RangeError */
+  constructor(options?: TaskGroupOptions)
+  /** @internal */
+  constructor(options?: TaskGroupOptions, owner?: Place, observer?: Observer)
+  constructor(options: TaskGroupOptions = {}, owner?: Place, observer?: Observer) {
+    const { name, signal, timeout, concurrency = Infinity, cancelOnError } = options
+    const { grace = Infinity, onTaskError, onStraggler } = options
+    checkName(name)
+    checkFlag('cancelOnError', cancelOnError)
+    this.label = name
+    this.name = name ?? `group-${nextId()}`
+    this.#tasks = new Roster(checkConcurrency(concurrency))
+    this.#supervisor = cancelOnError === false
+    this.#grace = checkMilliseconds('grace', grace)
+    this.#onTaskError = onTaskError && checkFunction('onTaskError', onTaskError)
+    this.#onStraggler = onStraggler && checkFunction('onStraggler', onStraggler)
+    this.#source = new CancellationTokenSource({
+      signal: signal ?? (owner ? undefined : CancellationToken.current),
+      timeout,
+      name: this.name,
+    })
+    this.outer = owner ?? currentPlace()
+    this.observer = observer ?? this.outer?.observer
+    if (this.outer) (this.outer.groups ??= new Set()).add(this)
+    this.#watch = this.token.onCancelled(TaskGroup.#onCancelled, this)
+  }
+
+  /** Cancelled when the group is to stop: pass it on to what the body waits for. */
+  get token(): CancellationToken {
+    return this.#source.token
+  }
+
+  get state(): 'open' | 'joining' | 'cancelling' | 'closed' {
+    if (this.#closed) return 'closed'
+    if (this.token.cancelled) return 'cancelling'
+    return this.#joining ? 'joining' : 'open'
+  }
+
+  /** Tasks that have not ended. */
+  get size(): number {
+    return this.#tasks.size
+  }
+
+  /** Real failures so far, in the order in which they happened, each once. */
+  get errors(): readonly unknown[] {
+    return this.#failures.errors
+  }
+
+  /**
+   * Calls `run` at once, synchronously, in the context of the caller; or queues it, if `concurrency` tasks
+   * run already. In a cancelled group the task is born cancelled and `run` is not called.
+   *
+   * @throws ClosedError (`ERR_CLOSED`) when the group has ended; TypeError, RangeError
+   */
+  createTask<T>(run: TaskFunction<T>, options: TaskOptions = {}): Task<T> {
+    const task = this.#add(checkFunction('run', run), options)
+    task.free = task.service
+    if (task.free || !this.#tasks.full || task.token.cancelled) this.start(task)
+    else {
+      task.context = captureContext()
+      this.#tasks.queued ??= task
+    }
+    return task as Task<unknown> as Task<T>
+  }
+
+  /**
+   * Starts a task that says when it is ready: resolves with what it passed to `ready()`, and the task.
+   * Rejects if it ends before; its failure is one of the group like any other, before as after.
+   */
+  startTask<T, R>(
+    run: (token: CancellationToken, ready: (value: R) => void) => PromiseLike<T>,
+    options?: TaskOptions,
+  ): Promise<{ value: R; task: Task<T> }> {
+    return startTask((run, options) => this.createTask(run, options), run, options)
+  }
+
+  /** Awaits a promise that is under way together with the tasks. It takes no slot, and nothing can cancel it. */
+  adopt<T>(promise: PromiseLike<T>, options: { name?: string | undefined } = {}): Task<T> {
+    if (!isThenable(promise)) throw badValue('promise', 'a promise', promise, TypeError)
+    const task = this.#add(() => promise, { name: options.name ?? '' })
+    task.free = true
+    this.#launch(task)
+    return task as Task<unknown> as Task<T>
+  }
+
+  /**
+   * Waits until a task would start at once: back-pressure for whoever creates many. First come, first served.
+   *
+   * @throws the cancellation of `signal` or of the group; ClosedError (`ERR_CLOSED`)
+   */
+  whenSlotFree(options: { signal?: Cancellation | undefined } = {}): Promise<void> {
+    // no async function: its promise would resolve too late, when others have had their turn
+    try {
+      const signal = CancellationToken.from(options.signal)
+      signal.throwIfCancelled()
+      if (this.#closed) throw this.#closedError()
+      this.token.throwIfCancelled()
+      return this.#tasks.whenFree(signal)
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+
+  /** Gives how tasks end, as they end, from now on; until the group is no longer open and its last task has ended. */
+  completed(): AsyncIterableIterator<TaskOutcome<unknown>> {
+    const feed: Completed = new Completed(() => this.#feeds.delete(feed))
+    this.#feeds.add(feed)
+    this.#check()
+    return feed
+  }
+
+  /**
+   * Waits for all tasks, then ends the group. While a task still runs, new ones may be added.
+   *
+   * @param options - `timeout`: milliseconds until this wait, and nothing else, ends with a TimeoutError
+   * @throws the only failure as it is, several as a TaskGroupError; else the cancellation, if it came from outside.
+   *   A task that would wait for itself so gets an error (after its first `await` with async context enabled)
+   */
+  async join(options: { timeout?: Milliseconds | undefined } = {}): Promise<void> {
+    const { timeout = Infinity } = options
+    checkMilliseconds('timeout', timeout)
+    if (this.#isOwnTask()) {
+      throw new UnoAsyncError(`A task of "${this.name}" cannot join it: it would wait for itself`)
+    }
+    await this.#end(timeout)
+    this.#throw()
+  }
+
+  /**
+   * Cancels all tasks and what is queued: an ordinary end, not an error; the first reason is kept. Resolves when all
+   * tasks have ended (not the body); at once if one of the tasks calls it.
+   */
+  async cancel(reason?: unknown): Promise<void> {
+    this.#stopping = true
+    this.#cancel(reason)
+    this.#check()
+    if (this.#tasks.size && !this.#isOwnTask()) await (this.#idle ??= new WaitQueue()).wait()
+  }
+
+  /** What runs here, as plain data: groups made in the body first, then the tasks, each oldest first. */
+  tree(): TaskNode {
+    return treeOf(this, this.#since)
+  }
+
+  /** Cancels what still runs, waits, and throws only failures nobody has seen. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stopping = true
+    this.#cancel(undefined)
+    await this.#end()
+    throwAll(this.takeUnseen(), this.label)
+  }
+
+  /** @internal */
+  takeUnseen(): unknown[] {
+    return this.#failures.take()
+  }
+
+  /** The tasks that have not ended. @internal */
+  get handles(): Iterable<TaskHandle> {
+    return this.#tasks
+  }
+
+  /** Goes on without them, whatever they still do. @internal */
+  abandon(tasks: Iterable<TaskHandle>): void {
+    for (const task of [...tasks]) {
+      if (task.abandoned || !task.live) continue
+      task.abandoned = true
+      this.#tasks.remove(task)
+    }
+    this.#check()
+  }
+
+  /** @internal */
+  start(task: TaskHandle): void {
+    if (task.token.cancelled) this.#finish(task, 'cancelled', task.token.error)
+    else this.#launch(task)
+  }
+
+  /** @internal */
+  forget(task: TaskHandle): void {
+    this.#failures.delete(task)
+  }
+
+  /** A task of ours was cancelled. @internal */
+  cancelling(task: TaskHandle): void {
+    if (task.status === 'queued') return this.#finish(task, 'cancelled', task.token.error)
+    this.observer?.('cancel', task.info)
+    if (this.#grace < Infinity) {
+      beginGrace(task, this.#grace, this.#tasks, (late) => this.#straggle(late))
+    }
+  }
+
+  #isOwnTask(): boolean {
+    return inTask((task) => task.outer === this)
+  }
+
+  #closedError(): ClosedError {
+    return new ClosedError(`TaskGroup "${this.name}" has ended`)
+  }
+
+  #add(run: TaskFunction<unknown>, options: TaskOptions): TaskHandle {
+    if (this.#closed) throw this.#closedError()
+    if (options.service) this.#services ??= new CancellationTokenSource({ name: this.name })
+    const parent = options.service ? this.#services : this.#source
+    const task = new TaskHandle(this, (parent as CancellationTokenSource).token, run, options)
+    this.#tasks.add(task)
+    if (options.signal || this.observer || this.#grace < Infinity) {
+      if (!task.token.cancelled) task.watch = task.token.onCancelled(onTaskCancelled, task)
+    }
+    return task
+  }
+
+  #launch(task: TaskHandle): void {
+    const { token, timeout } = task
+    const run = task.run as TaskFunction<unknown>
+    if (!task.free) this.#tasks.busy++
+    task.status = 'running'
+    task.run = undefined
+    if (timeout < Infinity) task.source.cancelAfter(timeout)
+    this.observer?.('start', task.info)
+    let result: unknown
+    try {
+      result = token.run(() => slot().place.run(task, () => run(token)))
+      if (isThenable(result)) {
+        Promise.resolve(result).then(
+          (value) => this.#finish(task, 'fulfilled', value),
+          (error) => this.#finish(task, 'rejected', error),
+        )
+        return
+      }
+    } catch (error) {
+      return this.#finish(task, 'rejected', error)
+    }
+    this.#finish(task, 'fulfilled', result)
+  }
+
+  #finish(task: TaskHandle, how: 'fulfilled' | 'rejected' | 'cancelled', what: unknown): void {
+    let status = how
+    let value = what
+    if (status === 'rejected' && isEcho(task.token, value)) {
+      if (task.timedOut) value = task.token.error
+      else status = 'cancelled'
+    }
+    if (task.status === 'running' && !task.free) this.#tasks.busy--
+    if (!task.abandoned) this.#tasks.remove(task)
+    task.settle(status, value)
+    if (status === 'rejected') {
+      notePath(value, task)
+      this.#fail(value, task)
+    }
+    this.observer?.('end', task.info)
+    for (const feed of this.#feeds) feed.push(task)
+    this.#tasks.drain(startInContext)
+    this.#check()
+  }
+
+  /** A real failure, of a task or of the body. */
+  #fail(error: unknown, task?: TaskHandle): void {
+    const abandoned = task?.abandoned
+    const handed = this.#supervisor && this.#onTaskError
+    if (!task) this.#failures.addBody(error)
+    else if (!abandoned && !handed && !(this.forgetful && task.seen)) this.#failures.add(task)
+    if (!abandoned && !(task && this.#supervisor)) {
+      const what = task ? `Task "${task.name}"` : 'The body'
+      this.#cancel(new CancelledError(`${what} of "${this.name}" failed`, { cause: error }))
+    }
+    if (task) tell(this.#onTaskError, error, task.info)
+  }
+
+  #cancel(reason: unknown): void {
+    if (this.#source.cancel(reason)) this.#ours = true
+  }
+
+  /** Has it come to an end? */
+  #check(): void {
+    const tasks = this.#tasks
+    if (tasks.size > tasks.services) return
+    const { cancelled, error } = this.token
+    if (this.#joining || this.#stopping || (cancelled && !this.#body)) this.#services?.cancel(error)
+    if (tasks.size) return
+    if (this.#joining && !this.#closed) {
+      this.#closed = true
+      this.#watch.dispose()
+      this.#source.close()
+      this.#services?.close()
+      this.#tasks.dismiss(() => this.#closedError())
+    }
+    const ended = this.#joining || cancelled
+    if (ended) for (const feed of this.#feeds) feed.end()
+    if (this.#closed || (ended && !this.#failures.size)) this.outer?.groups?.delete(this)
+    this.#idle?.wakeAll()
+  }
+
+  async #end(timeout?: Milliseconds): Promise<void> {
+    this.#joining = true
+    this.#check()
+    if (!this.#tasks.size || this.#isOwnTask()) return
+    const { name } = this
+    const onTimeout = () => new TimeoutError(undefined, { timeout, operation: `join of ${name}` })
+    await (this.#idle ??= new WaitQueue()).wait({ timeout, onTimeout })
+  }
+
+  #throw(): void {
+    this.#failures.throw(this.label)
+    if (this.token.cancelled && !this.#ours) throw this.token.error
+  }
+
+  #straggle(late: TaskHandle[]): void {
+    const infos = late.map(({ info }) => info)
+    for (const info of infos) this.observer?.('straggler', info)
+    if (tell(this.#onStraggler, infos) === 'abandon') this.abandon(late)
+  }
+
+  static #onCancelled(_reason: unknown, group: TaskGroup): void {
+    for (let task = group.#tasks.queued; task; task = group.#tasks.queued) {
+      group.#finish(task, 'cancelled', task.token.error)
+    }
+    group.#tasks.dismiss(() => group.token.error)
+    group.#check()
+  }
+}
+
+function onTaskCancelled(_reason: unknown, task: TaskHandle): void {
+  task.outer.cancelling(task)
+}
+
+function startInContext(task: TaskHandle): void {
+  task.context?.(() => task.outer.start(task))
+}

@@ -1,0 +1,58 @@
+import type { TaskHandle } from '../task.js'
+import type { TaskOutcome } from '../types.js'
+
+type Result = IteratorResult<TaskOutcome<unknown>, undefined>
+
+/** Hands out how tasks ended, to readers who may be ahead or behind. */
+export class Completed implements AsyncIterableIterator<TaskOutcome<unknown>> {
+  readonly #onReturn: () => void
+  #ready: TaskHandle[] = [] // ended, not read
+  #read = 0 // how many of those were read
+  #readers: ((result: Result) => void)[] = []
+  #over = false
+  // Invariant: no readers while something is ready or it is over
+
+  constructor(onReturn: () => void) {
+    this.#onReturn = onReturn
+  }
+
+  next(): Promise<Result> {
+    return new Promise((resolve) => {
+      const task = this.#ready[this.#read++]
+      if (task) return resolve(tell(task))
+      this.#ready = []
+      this.#read = 0
+      if (this.#over) resolve(DONE)
+      else this.#readers.push(resolve)
+    })
+  }
+
+  return(): Promise<Result> {
+    this.#ready = []
+    this.end()
+    return Promise.resolve(DONE)
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this
+  }
+
+  push(task: TaskHandle): void {
+    const reader = this.#readers.shift()
+    if (reader) reader(tell(task))
+    else this.#ready.push(task)
+  }
+
+  end(): void {
+    this.#onReturn()
+    this.#over = true
+    for (const reader of this.#readers.splice(0)) reader(DONE)
+  }
+}
+
+const DONE: Result = { done: true, value: undefined }
+
+function tell(task: TaskHandle): Result {
+  task.see()
+  return { done: false, value: task.ending() }
+}

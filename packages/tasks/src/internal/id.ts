@@ -1,0 +1,3 @@
+let last = 0
+
+export const nextId = (): number => ++last

@@ -1,0 +1,52 @@
+import { badValue, type CancellationToken, checkFunction } from '@uno-async/core'
+import type { RunTasksOptions } from '../types.js'
+
+type Items = Iterable<unknown> | AsyncIterable<unknown>
+type Worker = (item: never, token: CancellationToken, index: number) => unknown
+
+/** What was asked for, in whichever of the three shapes. */
+export interface Job {
+  readonly items: Items
+  readonly run: Worker
+  readonly options: RunTasksOptions
+  /** What the tasks are called, where they have names of their own. */
+  readonly names?: readonly string[]
+  /** The tasks came in a record. */
+  readonly keyed?: boolean
+}
+
+const call: Worker = (task: (token: CancellationToken) => unknown, token) => task(token)
+
+/** Items and what to do with each, functions, or a record of functions. @throws TypeError */
+export function jobOf(input: unknown, second: unknown, third: unknown): Job {
+  if (typeof second === 'function' || isIterable(input) !== Array.isArray(input)) {
+    return mapOf(input, second, third)
+  }
+  if (Object(input) !== input) throw badValue('tasks', 'an array or a record of functions', input)
+  const keys = Object.keys(input as object)
+  const items: unknown[] = Array.isArray(input) ? input : Object.values(input as object)
+  const names = items.map((task, index) => {
+    const key = keys[index] ?? index
+    const { name } = checkFunction(`tasks[${key}]`, task) as { name: string }
+    return Array.isArray(input) ? name || `task-${index}` : `${key}`
+  })
+  return { items, run: call, options: checkOptions(second), names, keyed: items !== input }
+}
+
+/** Items and what to do with each. @throws TypeError */
+export function mapOf(items: unknown, run: unknown, options: unknown): Job {
+  checkFunction('run', run)
+  if (!isIterable(items))
+    throw badValue('items', 'an iterable or an async iterable', items, TypeError)
+  return { items, run: run as Worker, options: checkOptions(options) }
+}
+
+function checkOptions(options: unknown = {}): RunTasksOptions {
+  if (Object(options) === options) return options as RunTasksOptions
+  throw badValue('options', 'an object', options, TypeError)
+}
+
+function isIterable(value: unknown): value is Items {
+  const it = value as (Iterable<unknown> & AsyncIterable<unknown>) | null | undefined
+  return typeof (it?.[Symbol.asyncIterator] ?? it?.[Symbol.iterator]) === 'function'
+}

@@ -1,0 +1,24 @@
+import { CancellationToken } from '@uno-async/core'
+import { currentGroup } from './context.js'
+import { getTaskManager } from './manager.js'
+import type { Task, TaskFunction, TaskOptions } from './types.js'
+
+/**
+ * Runs one task: a child of the current group if there is one, else of the manager's root group, where no
+ * task stops another. Without `signal` it hangs on `CancellationToken.current`. Its failure is the same
+ * object for whoever awaits it; one that nobody sees is in the report of `shutdown()`.
+ *
+ * @example
+ * ```ts
+ * import { delay } from '@uno-async/core'
+ * import { runTask } from '@uno-async/tasks'
+ *
+ * const task = runTask((token) => delay(60_000, { signal: token }))
+ * await task.cancel()
+ * task.state // 'cancelled'
+ * ```
+ */
+export function runTask<T>(run: TaskFunction<T>, options: TaskOptions = {}): Task<T> {
+  const signal = options.signal ?? CancellationToken.current
+  return (currentGroup() ?? getTaskManager()).createTask(run, { ...options, signal })
+}

@@ -1,0 +1,185 @@
+import {
+  CancellationToken,
+  CancellationTokenSource,
+  checkMilliseconds,
+  type Milliseconds,
+  type Registration,
+} from '@uno-async/core'
+import type { TaskGroup } from './group.js'
+import { checkFlag, checkName } from './internal/check.js'
+import { nextId } from './internal/id.js'
+import { inTask, type Place } from './internal/place.js'
+import type { Task, TaskFunction, TaskInfo, TaskOptions, TaskOutcome, TaskState } from './types.js'
+
+export const noop = (): void => {}
+
+/** What its group knows of a task, and what its owner holds. A link of the group's list while it has not ended. */
+export class TaskHandle implements Task<unknown>, Place {
+  readonly id: number = nextId()
+  readonly outer: TaskGroup
+  readonly timeout: Milliseconds
+  readonly service: boolean
+  readonly since: number = performance.now()
+  /** What can cancel it besides itself. */
+  readonly parent: CancellationToken
+  readonly source: CancellationTokenSource
+  run: TaskFunction<unknown> | undefined // until it starts
+  free = false // takes no slot
+  status: Exclude<TaskState, 'cancelling'> = 'queued'
+  stopped = false // by cancel()
+  seen = false // somebody will hear of its failure
+  abandoned = false
+  value: unknown = undefined
+  groups: Set<TaskGroup> | undefined = undefined
+  next: TaskHandle | undefined = undefined
+  prev: TaskHandle | undefined = undefined
+  /** Runs it in the context of who queued it. */
+  context: (<R>(fn: () => R) => R) | undefined = undefined
+  watch: Registration | undefined = undefined
+  /** Counts its grace, until it has ended. */
+  patience: CancellationTokenSource | undefined = undefined
+  due: Milliseconds = Infinity // when its grace is over
+  readonly #name: string
+  #promise: Promise<unknown> | undefined = undefined
+  #resolve: ((value: unknown) => void) | undefined = undefined
+  #reject: ((reason: unknown) => void) | undefined = undefined
+
+  constructor(
+    group: TaskGroup,
+    parent: CancellationToken,
+    run: TaskFunction<unknown>,
+    options: TaskOptions,
+  ) {
+    const { name = run.name, signal, timeout = Infinity, service = false } = options
+    checkName(name)
+    checkFlag('service', service)
+    this.outer = group
+    this.timeout = checkMilliseconds('timeout', timeout)
+    this.service = service
+    this.run = run
+    this.#name = name
+    this.parent = signal === undefined ? parent : CancellationToken.any(parent, signal)
+    this.source = new CancellationTokenSource({
+      signal: this.parent,
+      name: timeout < Infinity ? this.name : undefined,
+    })
+  }
+
+  get name(): string {
+    return this.#name || `task-${this.id}`
+  }
+
+  get label(): string {
+    return this.name
+  }
+
+  get token(): CancellationToken {
+    return this.source.token
+  }
+
+  get observer(): TaskGroup['observer'] {
+    return this.outer.observer
+  }
+
+  get state(): TaskState {
+    return this.status === 'running' && this.token.cancelled ? 'cancelling' : this.status
+  }
+
+  get info(): TaskInfo {
+    const { id, name, state, since, outer } = this
+    return { id, name, state, age: performance.now() - since, group: outer.name }
+  }
+
+  /** Cancelled by its own timeout, not from outside or by hand? */
+  get timedOut(): boolean {
+    return this.timeout < Infinity && !this.stopped && this.token.reason !== this.parent.reason
+  }
+
+  get promise(): Promise<unknown> {
+    this.see()
+    return this.ended()
+  }
+
+  // biome-ignore lint/suspicious/noThenProperty: a task can be awaited
+  then<A = unknown, B = never>(
+    onFulfilled?: ((value: unknown) => A | PromiseLike<A>) | null,
+    onRejected?: ((reason: unknown) => B | PromiseLike<B>) | null,
+  ): Promise<A | B> {
+    return this.promise.then(onFulfilled, onRejected)
+  }
+
+  catch<R>(onRejected: (error: unknown) => R | PromiseLike<R>): Promise<unknown> {
+    return this.promise.catch(onRejected)
+  }
+
+  finally(onFinally: () => void): Promise<unknown> {
+    return this.promise.finally(onFinally)
+  }
+
+  async outcome(): Promise<TaskOutcome<unknown>> {
+    await this.promise.then(noop, noop)
+    return this.ending()
+  }
+
+  cancel(reason?: unknown): Promise<void> {
+    if (this.live && !this.token.cancelled) {
+      this.stopped = true
+      this.source.cancel(reason)
+      if (!this.watch) this.outer.cancelling(this)
+    }
+    if (!this.live || inTask((task) => task === this)) return Promise.resolve()
+    return this.ended().then(noop, noop)
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.cancel()
+  }
+
+  /** How it ended. */
+  ending(): TaskOutcome<unknown> {
+    const { status, value, info: task } = this
+    return status === 'fulfilled'
+      ? { status, value: value, task }
+      : { status: status as 'rejected', reason: value, task }
+  }
+
+  /** Somebody will hear of its failure. */
+  see(): void {
+    this.seen = true
+    if (this.outer.forgetful) this.outer.forget(this)
+  }
+
+  /** It has really ended. */
+  settle(status: 'fulfilled' | 'rejected' | 'cancelled', value: unknown): void {
+    this.status = status
+    this.value = value
+    this.run = undefined
+    this.context = undefined
+    this.watch?.dispose()
+    this.patience?.cancel(this.token.error)
+    this.source.close()
+    if (status === 'fulfilled') this.#resolve?.(value)
+    else this.#reject?.(value)
+    this.#resolve = undefined
+    this.#reject = undefined
+  }
+
+  get live(): boolean {
+    return this.status === 'queued' || this.status === 'running'
+  }
+
+  /** Like `promise`, but nobody has seen its failure by that. */
+  ended(): Promise<unknown> {
+    if (!this.#promise) {
+      this.#promise = new Promise((resolve, reject) => {
+        if (this.live) {
+          this.#resolve = resolve
+          this.#reject = reject
+        } else if (this.status === 'fulfilled') resolve(this.value)
+        else reject(this.value)
+      })
+      this.#promise.catch(noop)
+    }
+    return this.#promise
+  }
+}

@@ -1,0 +1,269 @@
+// biome-ignore-all lint/nursery/noFloatingPromises: a task has an owner, who waits for it
+import { type CancellationToken, CancellationTokenSource, delay } from '@uno-async/core'
+import {
+  getTaskManager,
+  type TaskManager as Manager,
+  runTask,
+  TaskGroup,
+  TaskManager,
+} from '@uno-async/tasks'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+
+const boom = new Error('boom')
+const bang = new Error('bang')
+const forever = (token: CancellationToken) => delay(Infinity, { signal: token })
+const failureOf = (promise: PromiseLike<unknown>) =>
+  Promise.resolve(promise).then(
+    () => expect.fail('did not reject'),
+    (error) => error,
+  )
+
+beforeEach(() => void vi.useFakeTimers())
+afterEach(() => void vi.useRealTimers())
+
+describe('groups of a manager', () => {
+  it('have labels: the newest open one of a name is found', async () => {
+    const manager = new TaskManager()
+    const first = manager.createGroup('mail')
+    const second = manager.createGroup('mail')
+    expect(manager.getGroup('mail')).toBe(second)
+    await second.join()
+    expect(manager.getGroup('mail')).toBe(first)
+    await first.cancel()
+    expect(manager.getGroup('mail')).toBeUndefined()
+    expect(manager.tree().children).toEqual([])
+  })
+
+  it('are made for a task that names one', async () => {
+    await using manager = new TaskManager()
+    manager.createTask(forever, { group: 'mail', name: 'a' })
+    manager.createTask(forever, { group: 'mail', name: 'b' })
+    manager.createTask(forever, { name: 'c' })
+    expect(manager.tasks.map(({ name, group }) => [name, group])).toEqual([
+      ['a', 'mail'],
+      ['b', 'mail'],
+      ['c', 'root'],
+    ])
+  })
+
+  it('do not hang on the token of who happens to make them', async () => {
+    await using manager = new TaskManager()
+    const source = new CancellationTokenSource()
+    const group = source.token.run(() => manager.createGroup('x'))
+    source.cancel()
+    expect(group.state).toBe('open')
+  })
+})
+
+describe('shutdown', () => {
+  it('ends group after group, the newest first', async () => {
+    const manager = new TaskManager()
+    const log: string[] = []
+    for (const name of ['database', 'server']) {
+      manager.createGroup(name).createTask((token) =>
+        forever(token).catch(async (error) => {
+          log.push(`${name} ends`)
+          await delay(5)
+          log.push(`${name} ended`)
+          throw error
+        }),
+      )
+    }
+    const shutdown = manager.shutdown({ reason: boom })
+    expect([manager.shuttingDown, manager.token.reason]).toEqual([true, boom])
+    expect(manager.shutdown()).toBe(shutdown)
+    await vi.runAllTimersAsync()
+    expect(await shutdown).toEqual({
+      duration: expect.any(Number),
+      cancelled: 2,
+      abandoned: [],
+      errors: [],
+    })
+    expect(log).toEqual(['server ends', 'server ended', 'database ends', 'database ended'])
+    const never = vi.fn()
+    expect(manager.createTask(never).state).toBe('cancelled')
+    expect(manager.createGroup('late').createTask(never).state).toBe('cancelled')
+    expect(never).not.toHaveBeenCalled()
+    expect(vi.getTimerCount()).toBe(0)
+  })
+
+  it('abandons after grace, and names who', async () => {
+    const manager = new TaskManager()
+    const polite = manager.createGroup('polite').createTask(forever)
+    manager.createGroup('stuck').createTask(() => new Promise(() => {}), { name: 'hung' })
+    const shutdown = manager.shutdown({ grace: 100 })
+    await vi.advanceTimersByTimeAsync(99)
+    expect(polite.state).toBe('running')
+    await vi.runAllTimersAsync()
+    expect(await shutdown).toMatchObject({
+      cancelled: 2,
+      abandoned: [{ name: 'hung', group: 'stuck' }],
+    })
+    expect(polite.state).toBe('cancelled')
+    expect(vi.getTimerCount()).toBe(0)
+  })
+
+  it('names those in nested groups too', async () => {
+    const manager = new TaskManager()
+    manager.createTask(
+      () =>
+        TaskGroup.run(
+          (group) => void group.createTask(() => new Promise(() => {}), { name: 'in' }),
+        ),
+      { name: 'out' },
+    )
+    expect(manager.tasks.map(({ name }) => name)).toEqual(['out', 'in'])
+    const shutdown = manager.shutdown({ grace: 0 })
+    await vi.runAllTimersAsync()
+    expect((await shutdown).abandoned.map(({ name }) => name)).toEqual(['out', 'in'])
+  })
+
+  it('reports failures nobody has seen, and dispose throws them', async () => {
+    const fill = (manager: Manager) => {
+      manager.createTask(() => Promise.reject(boom))
+      manager.createTask(() => Promise.reject(bang)).catch(() => {})
+      manager
+        .createGroup('g')
+        .createTask((token) => forever(token).catch(() => Promise.reject(bang)))
+    }
+    const manager = new TaskManager()
+    fill(manager)
+    await vi.advanceTimersByTimeAsync(1)
+    expect((await manager.shutdown()).errors).toEqual([bang, boom])
+    await manager[Symbol.asyncDispose]()
+    const disposed = new TaskManager()
+    fill(disposed)
+    expect((await failureOf(disposed[Symbol.asyncDispose]())).errors).toEqual([bang, boom])
+  })
+})
+
+describe('events', () => {
+  it('tell what happens to tasks, here and below', async () => {
+    const manager = new TaskManager()
+    const log: string[] = []
+    const registration = manager.on(({ type, task }) =>
+      log.push(`${type} ${task.name} ${task.state}`),
+    )
+    const group = manager.createGroup('g', { grace: 5, cancelOnError: false })
+    group.createTask(() => 1, { name: 'sync' })
+    group.createTask(() => Promise.reject(boom), { name: 'bad' }).catch(() => {})
+    const slow = group.createTask(
+      () => TaskGroup.run((inner) => void inner.createTask(() => delay(10), { name: 'in' })),
+      { name: 'slow' },
+    )
+    void slow.cancel()
+    await vi.runAllTimersAsync()
+    expect(log).toEqual([
+      'start sync running',
+      'end sync fulfilled',
+      'start bad running',
+      'start slow running',
+      'start in running',
+      'cancel slow cancelling',
+      'cancel in cancelling',
+      'end bad rejected',
+      'straggler slow cancelling',
+      'end in fulfilled',
+      'end slow cancelled',
+    ])
+    registration.dispose()
+    group.createTask(() => 1)
+    expect(log).toHaveLength(11)
+    await manager.shutdown()
+  })
+
+  it('survive a listener that throws', async () => {
+    const report = vi.fn()
+    vi.stubGlobal('reportError', report)
+    await using manager = new TaskManager()
+    manager.on(() => {
+      throw bang
+    })
+    expect(await manager.createTask(() => 1)).toBe(1)
+    expect(report).toHaveBeenCalledWith(bang)
+    vi.unstubAllGlobals()
+  })
+})
+
+describe('dump', () => {
+  const fill = async () => {
+    const manager = new TaskManager({ name: 'app' })
+    const group = manager.createGroup('import')
+    group.createTask(
+      () =>
+        TaskGroup.run((inner) => void inner.createTask(forever, { name: 'page "1"' }), {
+          name: 'pages',
+        }),
+      { name: 'users' },
+    )
+    await vi.advanceTimersByTimeAsync(200_000)
+    manager.createTask(forever, { name: 'young' })
+    await vi.advanceTimersByTimeAsync(1_500)
+    return manager
+  }
+
+  it('is a tree that a person can read', async () => {
+    const manager = await fill()
+    expect(manager.dump()).toBe(
+      [
+        'manager "app" running 3 min 21 s',
+        '├─ group "import" open 3 min 21 s',
+        '│  └─ task "users" running 3 min 21 s',
+        '│     └─ group "pages" joining 3 min 21 s',
+        '│        └─ task "page \\"1\\"" running 3 min 21 s',
+        '└─ group "root" open 1.5 s',
+        '   └─ task "young" running 1.5 s',
+      ].join('\n'),
+    )
+    expect(manager.dump({ olderThan: 2_000 })).not.toContain('root')
+    expect(manager.dump({ olderThan: 1e9 })).toBe('manager "app" running 3 min 21 s')
+    await manager.shutdown()
+  })
+
+  it('can be JSON', async () => {
+    const manager = await fill()
+    expect(JSON.parse(manager.dump({ format: 'json' }))).toEqual(manager.tree())
+    await manager.shutdown()
+  })
+
+  it('can be a mermaid graph, whatever the names', async () => {
+    const manager = await fill()
+    const lines = manager.dump({ format: 'mermaid' }).split('\n')
+    expect(lines[0]).toBe('graph LR')
+    expect(lines).toHaveLength(8)
+    expect(lines[1]).toBe('  n1["manager app<br/>running 3 min 21 s"]')
+    expect(lines[5]).toBe('  n4 --> n5["task page #34;1#34;<br/>running 3 min 21 s"]')
+    await manager.shutdown()
+  })
+})
+
+describe('runTask', () => {
+  it('belongs to the current group, else to the one manager of the runtime', async () => {
+    const manager = getTaskManager()
+    expect(getTaskManager()).toBe(manager)
+    const task = runTask(forever, { name: 'loose' })
+    expect(manager.tasks).toMatchObject([{ name: 'loose', group: 'root' }])
+    await task.cancel()
+    await TaskGroup.run((group) => {
+      runTask(forever)
+      expect(group.size).toBe(1)
+      void group.cancel()
+    })
+    expect(manager.tasks).toEqual([])
+  })
+
+  it('hangs on the current token', async () => {
+    const source = new CancellationTokenSource()
+    const task = source.token.run(() => runTask(forever))
+    source.cancel(boom)
+    expect(await failureOf(task)).toBe(boom)
+    expect(task.state).toBe('cancelled')
+  })
+
+  it('keeps the identity of a failure, and stops no other', async () => {
+    const other = runTask(() => delay(1).then(() => 1))
+    expect(await failureOf(runTask(() => Promise.reject(boom)))).toBe(boom)
+    await vi.runAllTimersAsync()
+    expect(await other).toBe(1)
+  })
+})
