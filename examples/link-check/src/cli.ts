@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 import { parseArgs } from 'node:util'
-import { progress } from '@clack/prompts'
 import { CancellationTokenSource } from '@uno-async/core'
+import ora from 'ora'
 import { checkLinks, type Report } from './check.js'
 
 const usage = `link-check [options] [file, folder or URL …]
@@ -43,7 +43,7 @@ async function main(): Promise<number> {
 
   using source = new CancellationTokenSource({ name: 'link-check' })
   const stop = (): void => void source.cancel()
-  process.once('SIGINT', stop).once('SIGTERM', stop)
+  process.on('SIGINT', stop).on('SIGTERM', stop)
 
   const bar = showProgress(values.json)
   const report = await checkLinks(positionals.length ? positionals : ['.'], {
@@ -55,7 +55,7 @@ async function main(): Promise<number> {
     signal: source.token,
     onProgress: bar.update,
   })
-  bar.end(report)
+  bar.end()
   process.off('SIGINT', stop).off('SIGTERM', stop)
 
   process.stdout.write(values.json ? `${JSON.stringify(report, null, 2)}\n` : lines(report))
@@ -71,21 +71,18 @@ function number(option: string, value: string, least: number): number {
 /** A bar on a terminal, nothing elsewhere: the report is lines anyway. */
 function showProgress(isQuiet: boolean): {
   update: (report: Report) => void
-  end: (report: Report) => void
+  end: () => void
 } {
   if (isQuiet || !process.stderr.isTTY) return { update() {}, end() {} }
-  const bar = progress({ max: 100, output: process.stderr })
-  let shown = 0
-  bar.start('Checking links')
+  // Ctrl+C is ours: it must stop the check, not the process.
+  const bar = ora({ text: 'Checking links', discardStdin: false }).start()
   return {
     update({ found, checked, skipped }) {
-      const done = Math.floor((100 * (checked + skipped)) / Math.max(1, found))
-      if (done > shown) bar.advance(done - shown, `${checked + skipped} of ${found} links`)
-      shown = Math.max(shown, done)
+      const done = checked + skipped
+      const full = Math.round((20 * done) / found)
+      bar.text = `${'━'.repeat(full)}${'┈'.repeat(20 - full)} ${done} of ${found} links`
     },
-    end({ found, complete }) {
-      bar.stop(complete ? `${found} links looked at` : 'Stopped')
-    },
+    end: () => bar.stop(),
   }
 }
 
