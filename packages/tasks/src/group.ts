@@ -15,7 +15,7 @@ import {
   WaitQueue,
 } from '@uno-async/core'
 import { isEcho, throwAll } from './errors.js'
-import { checkConcurrency, checkFlag, checkName } from './internal/check.js'
+import { checkGroupOptions, type Settings } from './internal/check.js'
 import { Completed } from './internal/completed.js'
 import { Failures } from './internal/failures.js'
 import { beginGrace } from './internal/grace.js'
@@ -78,10 +78,7 @@ export class TaskGroup implements AsyncDisposable {
   /** Drops failures that somebody has seen. @internal */
   forgetful = false
 
-  readonly #supervisor: boolean
-  readonly #grace: Milliseconds
-  readonly #onTaskError: TaskGroupOptions['onTaskError']
-  readonly #onStraggler: TaskGroupOptions['onStraggler']
+  readonly #settings: Settings
   readonly #since: number = performance.now()
   readonly #source: CancellationTokenSource
   readonly #watch: Registration
@@ -131,19 +128,15 @@ export class TaskGroup implements AsyncDisposable {
   /** @internal */
   constructor(options?: TaskGroupOptions, owner?: Place, observer?: Observer)
   constructor(options: TaskGroupOptions = {}, owner?: Place, observer?: Observer) {
-    const { name, signal, timeout, concurrency = Infinity, cancelOnError } = options
-    const { grace = Infinity, onTaskError, onStraggler } = options
-    checkName(name)
-    checkFlag('cancelOnError', cancelOnError)
+    const settings = checkGroupOptions(options)
+    const { name, signal, timeout } = settings
+    const parent = signal ?? (owner ? undefined : CancellationToken.current)
+    this.#settings = settings
+    this.#tasks = new Roster(settings.concurrency)
     this.label = name
     this.name = name ?? `group-${nextId()}`
-    this.#tasks = new Roster(checkConcurrency(concurrency))
-    this.#supervisor = cancelOnError === false
-    this.#grace = checkMilliseconds('grace', grace)
-    this.#onTaskError = onTaskError && checkFunction('onTaskError', onTaskError)
-    this.#onStraggler = onStraggler && checkFunction('onStraggler', onStraggler)
     this.#source = new CancellationTokenSource({
-      signal: signal ?? (owner ? undefined : CancellationToken.current),
+      signal: CancellationToken.from(parent),
       timeout,
       name: this.name,
     })
@@ -204,8 +197,9 @@ export class TaskGroup implements AsyncDisposable {
 
   /** Awaits a promise that is under way together with the tasks. It takes no slot, and nothing can cancel it. */
   adopt<T>(promise: PromiseLike<T>, options: { name?: string | undefined } = {}): Task<T> {
+    const { name = '' } = options
     if (!isThenable(promise)) throw badValue('promise', 'a promise', promise, TypeError)
-    const task = this.#add(() => promise, { name: options.name ?? '' })
+    const task = this.#add(() => promise, { name })
     task.free = true
     this.#launch(task)
     return task as Task<unknown> as Task<T>
@@ -313,8 +307,8 @@ export class TaskGroup implements AsyncDisposable {
   cancelling(task: TaskHandle): void {
     if (task.status === 'queued') return this.#finish(task, 'cancelled', task.token.error)
     this.observer?.('cancel', task.info)
-    if (this.#grace < Infinity) {
-      beginGrace(task, this.#grace, this.#tasks, (late) => this.#straggle(late))
+    if (this.#settings.grace < Infinity) {
+      beginGrace(task, this.#settings.grace, this.#tasks, (late) => this.#straggle(late))
     }
   }
 
@@ -332,7 +326,7 @@ export class TaskGroup implements AsyncDisposable {
     const parent = options.service ? this.#services : this.#source
     const task = new TaskHandle(this, (parent as CancellationTokenSource).token, run, options)
     this.#tasks.add(task)
-    if (options.signal || this.observer || this.#grace < Infinity) {
+    if (options.signal || this.observer || this.#settings.grace < Infinity) {
       if (!task.token.cancelled) task.watch = task.token.onCancelled(onTaskCancelled, task)
     }
     return task
@@ -384,15 +378,16 @@ export class TaskGroup implements AsyncDisposable {
 
   /** A real failure, of a task or of the body. */
   #fail(error: unknown, task?: TaskHandle): void {
+    const { cancelOnError, onTaskError } = this.#settings
     const abandoned = task?.abandoned
-    const handed = this.#supervisor && this.#onTaskError
+    const handed = onTaskError && !cancelOnError
     if (!task) this.#failures.addBody(error)
     else if (!abandoned && !handed && !(this.forgetful && task.seen)) this.#failures.add(task)
-    if (!abandoned && !(task && this.#supervisor)) {
+    if (!task || (cancelOnError && !abandoned)) {
       const what = task ? `Task "${task.name}"` : 'The body'
       this.#cancel(new CancelledError(`${what} of "${this.name}" failed`, { cause: error }))
     }
-    if (task) tell(this.#onTaskError, error, task.info)
+    if (task) tell(onTaskError, error, task.info)
   }
 
   #cancel(reason: unknown): void {
@@ -436,7 +431,7 @@ export class TaskGroup implements AsyncDisposable {
   #straggle(late: TaskHandle[]): void {
     const infos = late.map(({ info }) => info)
     for (const info of infos) this.observer?.('straggler', info)
-    if (tell(this.#onStraggler, infos) === 'abandon') this.abandon(late)
+    if (tell(this.#settings.onStraggler, infos) === 'abandon') this.abandon(late)
   }
 
   static #onCancelled(_reason: unknown, group: TaskGroup): void {
