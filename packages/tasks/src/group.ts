@@ -17,23 +17,17 @@ import {
 import { isEcho, throwAll } from './errors.js'
 import { checkGroupOptions, type Settings } from './internal/check.js'
 import { Completed } from './internal/completed.js'
+import { enter, execute } from './internal/execute.js'
 import { Failures } from './internal/failures.js'
 import { beginGrace } from './internal/grace.js'
 import { nextId } from './internal/id.js'
-import {
-  currentPlace,
-  inTask,
-  notePath,
-  type Observer,
-  type Place,
-  slot,
-} from './internal/place.js'
+import { currentPlace, inTask, type Observer, type Place } from './internal/place.js'
 import { tell } from './internal/report.js'
 import { Roster } from './internal/roster.js'
 import { startTask } from './internal/start-task.js'
 import { isThenable } from './internal/thenable.js'
 import { treeOf } from './internal/tree.js'
-import { TaskHandle } from './task.js'
+import { cancelling, type Ending, finish, start, TaskHandle } from './task.js'
 import type {
   Task,
   TaskFunction,
@@ -46,11 +40,10 @@ import type {
 /**
  * Owns tasks: does not end before they have ended, and the first failure stops the others.
  *
- * - The first real failure cancels `token` (a CancelledError caused by the failure), nothing queued starts any
- *   more, everybody is waited for, then `join` throws: one failure as it is, several as a TaskGroupError.
- * - The rejection of a task with its own cancellation is no failure. Cancelled from outside (`signal`, `timeout`,
- *   the current token) the group rejects with that reason, unless something really failed.
- * - A failure nobody awaits never becomes an unhandled rejection: it surfaces at `join`.
+ * That failure cancels `token`, nothing queued starts any more, everybody is waited for, then `join` throws: one
+ * failure as it is, several as a TaskGroupError. A task that rejects with its own cancellation has not failed.
+ * Cancelled from outside the group rejects with that reason, unless something really failed. A failure nobody
+ * awaits never becomes an unhandled rejection: it surfaces at `join`.
  *
  * @example
  * ```ts
@@ -67,12 +60,9 @@ import type {
  */
 export class TaskGroup implements AsyncDisposable {
   readonly name: string
-  /** @internal */
-  readonly label: string | undefined
-  /** @internal */
-  readonly outer: Place | undefined
-  /** @internal */
-  groups: Set<TaskGroup> | undefined = undefined
+  /** @internal */ readonly label: string | undefined
+  /** @internal */ readonly outer: Place | undefined
+  /** @internal */ groups: Set<TaskGroup> | undefined = undefined
   /** Told what happens to tasks, here and below. @internal */
   readonly observer: Observer | undefined
   /** Drops failures that somebody has seen. @internal */
@@ -112,7 +102,7 @@ export class TaskGroup implements AsyncDisposable {
     let value: R | undefined
     group.#body = true
     try {
-      value = await token.run(() => slot().place.run(group, () => body(group)))
+      value = await enter(group, token, () => body(group))
     } catch (error) {
       // woken by the cancellation of its group is no failure of its own
       if (!isEcho(token, error)) group.#fail(error)
@@ -211,16 +201,10 @@ export class TaskGroup implements AsyncDisposable {
    * @throws the cancellation of `signal` or of the group; ClosedError (`ERR_CLOSED`)
    */
   whenSlotFree(options: { signal?: Cancellation | undefined } = {}): Promise<void> {
-    // no async function: its promise would resolve too late, when others have had their turn
-    try {
-      const signal = CancellationToken.from(options.signal)
-      signal.throwIfCancelled()
+    return this.#tasks.whenFree(options.signal, () => {
       if (this.#closed) throw this.#closedError()
       this.token.throwIfCancelled()
-      return this.#tasks.whenFree(signal)
-    } catch (error) {
-      return Promise.reject(error)
-    }
+    })
   }
 
   /** Gives how tasks end, as they end, from now on; until the group is no longer open and its last task has ended. */
@@ -294,7 +278,7 @@ export class TaskGroup implements AsyncDisposable {
 
   /** @internal */
   start(task: TaskHandle): void {
-    if (task.token.cancelled) this.#finish(task, 'cancelled', task.token.error)
+    if (task.token.cancelled) this.finish(task, 'cancelled', task.token.error)
     else this.#launch(task)
   }
 
@@ -305,7 +289,7 @@ export class TaskGroup implements AsyncDisposable {
 
   /** A task of ours was cancelled. @internal */
   cancelling(task: TaskHandle): void {
-    if (task.status === 'queued') return this.#finish(task, 'cancelled', task.token.error)
+    if (task.status === 'queued') return this.finish(task, 'cancelled', task.token.error)
     this.observer?.('cancel', task.info)
     if (this.#settings.grace < Infinity) {
       beginGrace(task, this.#settings.grace, this.#tasks, (late) => this.#straggle(late))
@@ -327,52 +311,25 @@ export class TaskGroup implements AsyncDisposable {
     const task = new TaskHandle(this, (parent as CancellationTokenSource).token, run, options)
     this.#tasks.add(task)
     if (options.signal || this.observer || this.#settings.grace < Infinity) {
-      if (!task.token.cancelled) task.watch = task.token.onCancelled(onTaskCancelled, task)
+      if (!task.token.cancelled) task.watch = task.token.onCancelled(cancelling, task)
     }
     return task
   }
 
   #launch(task: TaskHandle): void {
-    const { token, timeout } = task
-    const run = task.run as TaskFunction<unknown>
     if (!task.free) this.#tasks.busy++
-    task.status = 'running'
-    task.run = undefined
-    if (timeout < Infinity) task.source.cancelAfter(timeout)
-    this.observer?.('start', task.info)
-    let result: unknown
-    try {
-      result = token.run(() => slot().place.run(task, () => run(token)))
-      if (isThenable(result)) {
-        Promise.resolve(result).then(
-          (value) => this.#finish(task, 'fulfilled', value),
-          (error) => this.#finish(task, 'rejected', error),
-        )
-        return
-      }
-    } catch (error) {
-      return this.#finish(task, 'rejected', error)
-    }
-    this.#finish(task, 'fulfilled', result)
+    execute(task, finish)
   }
 
-  #finish(task: TaskHandle, how: 'fulfilled' | 'rejected' | 'cancelled', what: unknown): void {
-    let status = how
-    let value = what
-    if (status === 'rejected' && isEcho(task.token, value)) {
-      if (task.timedOut) value = task.token.error
-      else status = 'cancelled'
-    }
+  /** @internal */
+  finish(task: TaskHandle, how: Ending, what: unknown): void {
     if (task.status === 'running' && !task.free) this.#tasks.busy--
     if (!task.abandoned) this.#tasks.remove(task)
-    task.settle(status, value)
-    if (status === 'rejected') {
-      notePath(value, task)
-      this.#fail(value, task)
-    }
+    task.settle(how, what)
+    if (task.status === 'rejected') this.#fail(task.value, task)
     this.observer?.('end', task.info)
     for (const feed of this.#feeds) feed.push(task)
-    this.#tasks.drain(startInContext)
+    this.#tasks.drain(start)
     this.#check()
   }
 
@@ -418,8 +375,8 @@ export class TaskGroup implements AsyncDisposable {
     this.#joining = true
     this.#check()
     if (!this.#tasks.size || this.#isOwnTask()) return
-    const { name } = this
-    const onTimeout = () => new TimeoutError(undefined, { timeout, operation: `join of ${name}` })
+    const operation = `join of ${this.name}`
+    const onTimeout = () => new TimeoutError(undefined, { timeout, operation })
     await (this.#idle ??= new WaitQueue()).wait({ timeout, onTimeout })
   }
 
@@ -436,17 +393,9 @@ export class TaskGroup implements AsyncDisposable {
 
   static #onCancelled(_reason: unknown, group: TaskGroup): void {
     for (let task = group.#tasks.queued; task; task = group.#tasks.queued) {
-      group.#finish(task, 'cancelled', task.token.error)
+      group.finish(task, 'cancelled', task.token.error)
     }
     group.#tasks.dismiss(() => group.token.error)
     group.#check()
   }
-}
-
-function onTaskCancelled(_reason: unknown, task: TaskHandle): void {
-  task.outer.cancelling(task)
-}
-
-function startInContext(task: TaskHandle): void {
-  task.context?.(() => task.outer.start(task))
 }
