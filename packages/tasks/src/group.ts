@@ -15,25 +15,19 @@ import {
   WaitQueue,
 } from '@uno-async/core'
 import { isEcho, throwAll } from './errors.js'
-import { checkConcurrency, checkFlag, checkName } from './internal/check.js'
+import { checkGroupOptions, type Settings } from './internal/check.js'
 import { Completed } from './internal/completed.js'
+import { enter, execute } from './internal/execute.js'
 import { Failures } from './internal/failures.js'
 import { beginGrace } from './internal/grace.js'
 import { nextId } from './internal/id.js'
-import {
-  currentPlace,
-  inTask,
-  notePath,
-  type Observer,
-  type Place,
-  slot,
-} from './internal/place.js'
+import { currentPlace, inTask, type Observer, type Place } from './internal/place.js'
 import { tell } from './internal/report.js'
 import { Roster } from './internal/roster.js'
 import { startTask } from './internal/start-task.js'
 import { isThenable } from './internal/thenable.js'
 import { treeOf } from './internal/tree.js'
-import { TaskHandle } from './task.js'
+import { cancelling, type Ending, finish, start, TaskHandle } from './task.js'
 import type {
   Task,
   TaskFunction,
@@ -46,11 +40,10 @@ import type {
 /**
  * Owns tasks: does not end before they have ended, and the first failure stops the others.
  *
- * - The first real failure cancels `token` (a CancelledError caused by the failure), nothing queued starts any
- *   more, everybody is waited for, then `join` throws: one failure as it is, several as a TaskGroupError.
- * - The rejection of a task with its own cancellation is no failure. Cancelled from outside (`signal`, `timeout`,
- *   the current token) the group rejects with that reason, unless something really failed.
- * - A failure nobody awaits never becomes an unhandled rejection: it surfaces at `join`.
+ * That failure cancels `token`, nothing queued starts any more, everybody is waited for, then `join` throws: one
+ * failure as it is, several as a TaskGroupError. A task that rejects with its own cancellation has not failed.
+ * Cancelled from outside the group rejects with that reason, unless something really failed. A failure nobody
+ * awaits never becomes an unhandled rejection: it surfaces at `join`.
  *
  * @example
  * ```ts
@@ -67,21 +60,15 @@ import type {
  */
 export class TaskGroup implements AsyncDisposable {
   readonly name: string
-  /** @internal */
-  readonly label: string | undefined
-  /** @internal */
-  readonly outer: Place | undefined
-  /** @internal */
-  groups: Set<TaskGroup> | undefined = undefined
+  /** @internal */ readonly label: string | undefined
+  /** @internal */ readonly outer: Place | undefined
+  /** @internal */ groups: Set<TaskGroup> | undefined = undefined
   /** Told what happens to tasks, here and below. @internal */
   readonly observer: Observer | undefined
   /** Drops failures that somebody has seen. @internal */
   forgetful = false
 
-  readonly #supervisor: boolean
-  readonly #grace: Milliseconds
-  readonly #onTaskError: TaskGroupOptions['onTaskError']
-  readonly #onStraggler: TaskGroupOptions['onStraggler']
+  readonly #settings: Settings
   readonly #since: number = performance.now()
   readonly #source: CancellationTokenSource
   readonly #watch: Registration
@@ -115,7 +102,7 @@ export class TaskGroup implements AsyncDisposable {
     let value: R | undefined
     group.#body = true
     try {
-      value = await token.run(() => slot().place.run(group, () => body(group)))
+      value = await enter(group, token, () => body(group))
     } catch (error) {
       // woken by the cancellation of its group is no failure of its own
       if (!isEcho(token, error)) group.#fail(error)
@@ -131,19 +118,15 @@ export class TaskGroup implements AsyncDisposable {
   /** @internal */
   constructor(options?: TaskGroupOptions, owner?: Place, observer?: Observer)
   constructor(options: TaskGroupOptions = {}, owner?: Place, observer?: Observer) {
-    const { name, signal, timeout, concurrency = Infinity, cancelOnError } = options
-    const { grace = Infinity, onTaskError, onStraggler } = options
-    checkName(name)
-    checkFlag('cancelOnError', cancelOnError)
+    const settings = checkGroupOptions(options)
+    const { name, signal, timeout } = settings
+    const parent = signal ?? (owner ? undefined : CancellationToken.current)
+    this.#settings = settings
+    this.#tasks = new Roster(settings.concurrency)
     this.label = name
     this.name = name ?? `group-${nextId()}`
-    this.#tasks = new Roster(checkConcurrency(concurrency))
-    this.#supervisor = cancelOnError === false
-    this.#grace = checkMilliseconds('grace', grace)
-    this.#onTaskError = onTaskError && checkFunction('onTaskError', onTaskError)
-    this.#onStraggler = onStraggler && checkFunction('onStraggler', onStraggler)
     this.#source = new CancellationTokenSource({
-      signal: signal ?? (owner ? undefined : CancellationToken.current),
+      signal: CancellationToken.from(parent),
       timeout,
       name: this.name,
     })
@@ -204,8 +187,9 @@ export class TaskGroup implements AsyncDisposable {
 
   /** Awaits a promise that is under way together with the tasks. It takes no slot, and nothing can cancel it. */
   adopt<T>(promise: PromiseLike<T>, options: { name?: string | undefined } = {}): Task<T> {
+    const { name = '' } = options
     if (!isThenable(promise)) throw badValue('promise', 'a promise', promise, TypeError)
-    const task = this.#add(() => promise, { name: options.name ?? '' })
+    const task = this.#add(() => promise, { name })
     task.free = true
     this.#launch(task)
     return task as Task<unknown> as Task<T>
@@ -217,16 +201,10 @@ export class TaskGroup implements AsyncDisposable {
    * @throws the cancellation of `signal` or of the group; ClosedError (`ERR_CLOSED`)
    */
   whenSlotFree(options: { signal?: Cancellation | undefined } = {}): Promise<void> {
-    // no async function: its promise would resolve too late, when others have had their turn
-    try {
-      const signal = CancellationToken.from(options.signal)
-      signal.throwIfCancelled()
+    return this.#tasks.whenFree(options.signal, () => {
       if (this.#closed) throw this.#closedError()
       this.token.throwIfCancelled()
-      return this.#tasks.whenFree(signal)
-    } catch (error) {
-      return Promise.reject(error)
-    }
+    })
   }
 
   /** Gives how tasks end, as they end, from now on; until the group is no longer open and its last task has ended. */
@@ -300,7 +278,7 @@ export class TaskGroup implements AsyncDisposable {
 
   /** @internal */
   start(task: TaskHandle): void {
-    if (task.token.cancelled) this.#finish(task, 'cancelled', task.token.error)
+    if (task.token.cancelled) this.finish(task, 'cancelled', task.token.error)
     else this.#launch(task)
   }
 
@@ -311,10 +289,10 @@ export class TaskGroup implements AsyncDisposable {
 
   /** A task of ours was cancelled. @internal */
   cancelling(task: TaskHandle): void {
-    if (task.status === 'queued') return this.#finish(task, 'cancelled', task.token.error)
+    if (task.status === 'queued') return this.finish(task, 'cancelled', task.token.error)
     this.observer?.('cancel', task.info)
-    if (this.#grace < Infinity) {
-      beginGrace(task, this.#grace, this.#tasks, (late) => this.#straggle(late))
+    if (this.#settings.grace < Infinity) {
+      beginGrace(task, this.#settings.grace, this.#tasks, (late) => this.#straggle(late))
     }
   }
 
@@ -332,67 +310,41 @@ export class TaskGroup implements AsyncDisposable {
     const parent = options.service ? this.#services : this.#source
     const task = new TaskHandle(this, (parent as CancellationTokenSource).token, run, options)
     this.#tasks.add(task)
-    if (options.signal || this.observer || this.#grace < Infinity) {
-      if (!task.token.cancelled) task.watch = task.token.onCancelled(onTaskCancelled, task)
+    if (options.signal || this.observer || this.#settings.grace < Infinity) {
+      if (!task.token.cancelled) task.watch = task.token.onCancelled(cancelling, task)
     }
     return task
   }
 
   #launch(task: TaskHandle): void {
-    const { token, timeout } = task
-    const run = task.run as TaskFunction<unknown>
     if (!task.free) this.#tasks.busy++
-    task.status = 'running'
-    task.run = undefined
-    if (timeout < Infinity) task.source.cancelAfter(timeout)
-    this.observer?.('start', task.info)
-    let result: unknown
-    try {
-      result = token.run(() => slot().place.run(task, () => run(token)))
-      if (isThenable(result)) {
-        Promise.resolve(result).then(
-          (value) => this.#finish(task, 'fulfilled', value),
-          (error) => this.#finish(task, 'rejected', error),
-        )
-        return
-      }
-    } catch (error) {
-      return this.#finish(task, 'rejected', error)
-    }
-    this.#finish(task, 'fulfilled', result)
+    execute(task, finish)
   }
 
-  #finish(task: TaskHandle, how: 'fulfilled' | 'rejected' | 'cancelled', what: unknown): void {
-    let status = how
-    let value = what
-    if (status === 'rejected' && isEcho(task.token, value)) {
-      if (task.timedOut) value = task.token.error
-      else status = 'cancelled'
-    }
+  /** @internal */
+  finish(task: TaskHandle, how: Ending, what: unknown): void {
     if (task.status === 'running' && !task.free) this.#tasks.busy--
     if (!task.abandoned) this.#tasks.remove(task)
-    task.settle(status, value)
-    if (status === 'rejected') {
-      notePath(value, task)
-      this.#fail(value, task)
-    }
+    task.settle(how, what)
+    if (task.status === 'rejected') this.#fail(task.value, task)
     this.observer?.('end', task.info)
     for (const feed of this.#feeds) feed.push(task)
-    this.#tasks.drain(startInContext)
+    this.#tasks.drain(start)
     this.#check()
   }
 
   /** A real failure, of a task or of the body. */
   #fail(error: unknown, task?: TaskHandle): void {
+    const { cancelOnError, onTaskError } = this.#settings
     const abandoned = task?.abandoned
-    const handed = this.#supervisor && this.#onTaskError
+    const handed = onTaskError && !cancelOnError
     if (!task) this.#failures.addBody(error)
     else if (!abandoned && !handed && !(this.forgetful && task.seen)) this.#failures.add(task)
-    if (!abandoned && !(task && this.#supervisor)) {
+    if (!task || (cancelOnError && !abandoned)) {
       const what = task ? `Task "${task.name}"` : 'The body'
       this.#cancel(new CancelledError(`${what} of "${this.name}" failed`, { cause: error }))
     }
-    if (task) tell(this.#onTaskError, error, task.info)
+    if (task) tell(onTaskError, error, task.info)
   }
 
   #cancel(reason: unknown): void {
@@ -423,8 +375,8 @@ export class TaskGroup implements AsyncDisposable {
     this.#joining = true
     this.#check()
     if (!this.#tasks.size || this.#isOwnTask()) return
-    const { name } = this
-    const onTimeout = () => new TimeoutError(undefined, { timeout, operation: `join of ${name}` })
+    const operation = `join of ${this.name}`
+    const onTimeout = () => new TimeoutError(undefined, { timeout, operation })
     await (this.#idle ??= new WaitQueue()).wait({ timeout, onTimeout })
   }
 
@@ -436,22 +388,14 @@ export class TaskGroup implements AsyncDisposable {
   #straggle(late: TaskHandle[]): void {
     const infos = late.map(({ info }) => info)
     for (const info of infos) this.observer?.('straggler', info)
-    if (tell(this.#onStraggler, infos) === 'abandon') this.abandon(late)
+    if (tell(this.#settings.onStraggler, infos) === 'abandon') this.abandon(late)
   }
 
   static #onCancelled(_reason: unknown, group: TaskGroup): void {
     for (let task = group.#tasks.queued; task; task = group.#tasks.queued) {
-      group.#finish(task, 'cancelled', task.token.error)
+      group.finish(task, 'cancelled', task.token.error)
     }
     group.#tasks.dismiss(() => group.token.error)
     group.#check()
   }
-}
-
-function onTaskCancelled(_reason: unknown, task: TaskHandle): void {
-  task.outer.cancelling(task)
-}
-
-function startInContext(task: TaskHandle): void {
-  task.context?.(() => task.outer.start(task))
 }

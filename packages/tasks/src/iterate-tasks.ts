@@ -47,7 +47,7 @@ export function iterateTasks<I, R>(
   if (order !== 'input' && order !== 'completion') {
     throw badValue('order', "'input' or 'completion'", order, TypeError)
   }
-  const ahead = concurrency + (buffer === Infinity ? buffer : checkInteger('buffer', buffer, 0))
+  const room = buffer === Infinity ? buffer : checkInteger('buffer', buffer, 0)
   const ready = new Map<number, Awaited<R>>()
   let arrived = 0
   let read = 0
@@ -60,7 +60,7 @@ export function iterateTasks<I, R>(
       wakeReader()
     },
     async room() {
-      while (crew.taken - read >= ahead && !crew.token.cancelled) {
+      while (crew.taken - read >= concurrency + room && !crew.token.cancelled) {
         await new Promise<void>((resolve) => {
           wakeCrew = resolve
         })

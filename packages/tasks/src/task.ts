@@ -5,13 +5,16 @@ import {
   type Milliseconds,
   type Registration,
 } from '@uno-async/core'
+import { isEcho } from './errors.js'
 import type { TaskGroup } from './group.js'
 import { checkFlag, checkName } from './internal/check.js'
 import { nextId } from './internal/id.js'
-import { inTask, type Place } from './internal/place.js'
+import { inTask, notePath, type Place } from './internal/place.js'
 import type { Task, TaskFunction, TaskInfo, TaskOptions, TaskOutcome, TaskState } from './types.js'
 
 export const noop = (): void => {}
+
+export type Ending = 'fulfilled' | 'rejected' | 'cancelled'
 
 /** What its group knows of a task, and what its owner holds. A link of the group's list while it has not ended. */
 export class TaskHandle implements Task<unknown>, Place {
@@ -149,8 +152,15 @@ export class TaskHandle implements Task<unknown>, Place {
     if (this.outer.forgetful) this.outer.forget(this)
   }
 
-  /** It has really ended. */
-  settle(status: 'fulfilled' | 'rejected' | 'cancelled', value: unknown): void {
+  /** It has really ended. The rejection of a cancelled one is no failure, unless its own timeout is behind it. */
+  settle(how: Ending, what: unknown): void {
+    let status = how
+    let value = what
+    if (status === 'rejected' && isEcho(this.token, value)) {
+      if (this.timedOut) value = this.token.error
+      else status = 'cancelled'
+    }
+    if (status === 'rejected') notePath(value, this)
     this.status = status
     this.value = value
     this.run = undefined
@@ -183,3 +193,9 @@ export class TaskHandle implements Task<unknown>, Place {
     return this.#promise
   }
 }
+
+// Callbacks that need no closure a task.
+export const cancelling = (_reason: unknown, task: TaskHandle): void => task.outer.cancelling(task)
+export const finish = (task: TaskHandle, how: Ending, what: unknown): void =>
+  task.outer.finish(task, how, what)
+export const start = (task: TaskHandle): void => task.context?.(() => task.outer.start(task))

@@ -2,11 +2,10 @@ import {
   CancellationToken,
   CancellationTokenSource,
   CancelledError,
-  checkFunction,
   checkMilliseconds,
 } from '@uno-async/core'
 import { distinct, isEcho } from '../errors.js'
-import { checkConcurrency, checkName } from './check.js'
+import { checkConcurrency, checkHook, checkName } from './check.js'
 import type { Job } from './job.js'
 import { currentPlace, notePath } from './place.js'
 import { tell } from './report.js'
@@ -59,8 +58,8 @@ export class Crew {
     this.#concurrency = checkConcurrency(concurrency)
     this.#taskTimeout = checkMilliseconds('taskTimeout', taskTimeout)
     this.#patient = follower.room !== undefined
-    if (job.options.onProgress) checkFunction('onProgress', job.options.onProgress)
-    const parent = signal ?? CancellationToken.current
+    checkHook('onProgress', job.options.onProgress)
+    const parent = CancellationToken.from(signal ?? CancellationToken.current)
     this.#source = new CancellationTokenSource({ signal: parent, timeout, name })
   }
 

@@ -22,7 +22,8 @@ export function jobOf(input: unknown, second: unknown, third: unknown): Job {
   if (typeof second === 'function' || isIterable(input) !== Array.isArray(input)) {
     return mapOf(input, second, third)
   }
-  if (Object(input) !== input) throw badValue('tasks', 'an array or a record of functions', input)
+  if (Object(input) !== input)
+    throw badValue('tasks', 'an array or a record of functions', input, TypeError)
   const keys = Object.keys(input as object)
   const items: unknown[] = Array.isArray(input) ? input : Object.values(input as object)
   const names = items.map((task, index) => {

@@ -1,4 +1,4 @@
-import { type Cancellation, WaitQueue } from '@uno-async/core'
+import { type Cancellation, CancellationToken, WaitQueue } from '@uno-async/core'
 import type { TaskHandle } from '../task.js'
 
 /** The tasks of a group that have not ended, oldest first, and the slots they run in. */
@@ -56,7 +56,14 @@ export class Roster implements Iterable<TaskHandle> {
     this.#freed()
   }
 
-  whenFree(signal: Cancellation): Promise<void> {
+  whenFree(signal: Cancellation | undefined, check: () => void): Promise<void> {
+    // no async function: its promise would resolve too late, when others have had their turn
+    try {
+      CancellationToken.from(signal).throwIfCancelled()
+      check()
+    } catch (error) {
+      return Promise.reject(error)
+    }
     if (!this.full && !this.#waiting?.size) return Promise.resolve()
     return (this.#waiting ??= new WaitQueue()).wait({ signal })
   }
