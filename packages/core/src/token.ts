@@ -118,9 +118,8 @@ export class CancellationToken {
     after: Milliseconds,
     options: { signal?: Cancellation | undefined; message?: string | undefined } = {},
   ): CancellationToken {
-    const { token } = new CancellationTokenSource({ signal: options.signal, timeout: after })
-    if (token.limit) token.limit.message = options.message
-    return token
+    const { signal, message } = options
+    return new CancellationTokenSource({ signal, timeout: after, message }).token
   }
 
   /** Is this a token, of this or another copy of this package? */
@@ -263,6 +262,8 @@ export interface CancellationTokenSourceOptions {
   deadline?: number | undefined
   /** For messages. */
   name?: string | undefined
+  /** The message of the TimeoutError, instead of one made of `name` and the time. */
+  message?: string | undefined
 }
 
 /**
@@ -278,10 +279,11 @@ export interface CancellationTokenSourceOptions {
  */
 export class CancellationTokenSource implements Disposable {
   readonly token: CancellationToken
+  readonly #message: string | undefined
 
   /** @throws TypeError, RangeError */
   constructor(options: CancellationTokenSourceOptions = {}) {
-    const { signal, timeout = Infinity, deadline = Infinity, name } = options
+    const { signal, timeout = Infinity, deadline = Infinity, name, message } = options
     if (name !== undefined && typeof name !== 'string') throw badValue('name', 'a string', name)
     if (typeof deadline !== 'number' || Number.isNaN(deadline)) {
       throw badValue('deadline', 'a point on the performance.now() scale', deadline)
@@ -292,10 +294,11 @@ export class CancellationTokenSource implements Disposable {
       : behind(CancellationToken.from(signal as Cancellation | undefined))
     this.token = new CancellationToken(parents, true)
     this.token.name = name
+    this.#message = message
     if (timeout < Infinity || deadline < Infinity) {
       const now = performance.now()
       const after = Math.min(timeout, Math.max(0, deadline - now))
-      this.token.limit = new Limit(this.token, Math.min(now + timeout, deadline), after)
+      this.token.limit = new Limit(this.token, Math.min(now + timeout, deadline), after, message)
     }
   }
 
@@ -314,7 +317,8 @@ export class CancellationTokenSource implements Disposable {
     const { token } = this
     if (!token.open || causeOf(token)) return
     token.limit?.clear()
-    token.limit = after < Infinity ? new Limit(token, performance.now() + after, after) : undefined
+    const at = performance.now() + after
+    token.limit = at < Infinity ? new Limit(token, at, after, this.#message) : undefined
     // What hangs on this one may now need an alarm of its own, or no longer.
     for (const each of following(token)) if (listening(each)) arm(each)
   }
