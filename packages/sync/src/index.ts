@@ -1,0 +1,6 @@
+/**
+ * Locks, semaphores, events, limiters and timeouts that can be cancelled.
+ *
+ * @packageDocumentation
+ */
+export {}
