@@ -3,4 +3,14 @@
  *
  * @packageDocumentation
  */
-export {}
+
+export { AsyncEvent } from './async-event.js'
+export { AsyncLock } from './async-lock.js'
+export { AsyncSemaphore } from './async-semaphore.js'
+export { DeadlockError } from './deadlock-error.js'
+export { Limiter } from './limiter.js'
+export type { QueueOptions } from './options.js'
+export type { TimeoutOptions } from './timeout.js'
+export { timeout } from './timeout.js'
+export type { TimeoutScope } from './timeout-scope.js'
+export { timeoutScope } from './timeout-scope.js'
