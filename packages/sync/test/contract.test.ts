@@ -1,5 +1,5 @@
 import type { AcquireOptions, CancellationToken, Lease, Snapshot } from '@uno-async/core'
-import { AsyncLock, AsyncSemaphore, Limiter } from '@uno-async/sync'
+import { AsyncLock, AsyncSemaphore, KeyedLock, Limiter } from '@uno-async/sync'
 import { type LockLike, lockContract } from './contract.js'
 
 interface Like {
@@ -33,3 +33,20 @@ lockContract('Limiter', (options) => {
   const { tryAcquire: _, ...rest } = adapt(limiter as never)
   return { ...rest, run: (body, o) => limiter.run(body, o) }
 })
+
+const keyed = (keys: string | string[]) => (options: { name: string; maxWaiting: number }) => {
+  const lock = new KeyedLock(options)
+  const first = [keys].flat()[0] as string
+  return {
+    acquire: (o) => lock.acquire(keys, o),
+    ...(typeof keys === 'string'
+      ? { tryAcquire: (o?: { label?: string }) => lock.tryAcquire(keys, o) }
+      : { gathers: true }),
+    run: (body, o) => lock.run(keys, body && ((_, token) => body(token)), o),
+    waiting: () => lock.inspect(first)?.waiters.length ?? 0,
+    inspect: () => lock.inspect(first),
+    close: (reason) => lock.close(reason),
+  } satisfies LockLike
+}
+lockContract('one key of a KeyedLock', keyed('a'))
+lockContract('several keys of a KeyedLock', keyed(['a', 'b', 'a']))

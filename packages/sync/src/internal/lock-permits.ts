@@ -32,10 +32,9 @@ export class LockPermits extends Permits {
 
   override enter(options: Request = {}): Lease | Promise<Lease> {
     const { held } = options
+    if (held === undefined && !this.reentrant) this.refuseDeadlock()
     const mine = held === undefined ? this.mine() : this.own(held)
-    if (!mine) return super.enter(options)
-    if (held === undefined && !this.reentrant) throw this.deadlock(mine)
-    return nest(mine).line(options)
+    return mine ? nest(mine).line(options) : super.enter(options)
   }
 
   override tryEnter(options?: { label?: string | undefined }): Lease | undefined {
@@ -89,12 +88,15 @@ export class LockPermits extends Permits {
     throw badValue('held', `a lease of ${this.title}`, held, TypeError)
   }
 
-  deadlock(mine: Hold): DeadlockError {
+  /** @throws DeadlockError if this flow holds it */
+  refuseDeadlock(): void {
+    const mine = this.mine()
+    if (!mine) return
     const cycle = [this.title]
     for (let hold = holding(); hold && hold !== mine; hold = hold.parent) {
       cycle.unshift(hold.permits.title)
     }
-    return new DeadlockError(undefined, { cycle: [this.title, ...cycle] })
+    throw new DeadlockError(undefined, { cycle: [this.title, ...cycle] })
   }
 }
 
