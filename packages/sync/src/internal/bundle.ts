@@ -1,0 +1,71 @@
+import { CancellationToken, type Lease } from '@uno-async/core'
+import type { RemoteLease } from '../lock-backend.js'
+import { holdOf } from './hold.js'
+import { runHolding } from './lock-permits.js'
+
+/** Several leases as one. */
+export class Bundle implements Lease {
+  readonly local: readonly Lease[]
+  held = true
+
+  constructor(local: readonly Lease[]) {
+    this.local = local
+  }
+
+  release(): boolean {
+    if (!this.held) return false
+    this.held = false
+    this.free()
+    return true
+  }
+
+  free(): void {
+    for (const lease of this.local) lease.release()
+  }
+
+  [Symbol.dispose](): void {
+    this.release()
+  }
+}
+
+/** Local leases that stand in front of those of a backend. */
+export class RemoteBundle extends Bundle implements RemoteLease {
+  readonly #remote: readonly RemoteLease[]
+  readonly signal: AbortSignal
+  readonly released: Promise<void>
+  #done: () => void = () => {}
+
+  constructor(local: readonly Lease[], remote: readonly RemoteLease[]) {
+    super(local)
+    this.#remote = remote
+    this.signal = CancellationToken.any(...remote.map(({ signal }) => signal)).signal
+    this.released = new Promise((resolve) => {
+      this.#done = resolve
+    })
+  }
+
+  /** Of several keys the greatest. */
+  get token(): bigint {
+    let greatest = 0n
+    for (const { token } of this.#remote) if (token > greatest) greatest = token
+    return greatest
+  }
+
+  /** First the others may have it, then those here: or the next one here would find it taken. */
+  override free(): void {
+    for (const lease of this.#remote) lease.release()
+    void Promise.all(this.#remote.map(({ released }) => released)).then(() => {
+      super.free()
+      this.#done()
+    })
+  }
+}
+
+/** Runs fn in a flow that holds all of these. */
+export function runHoldingAll<R>(lease: Lease, fn: () => R): R {
+  const all = lease instanceof Bundle ? lease.local : [lease]
+  return all.reduceRight<() => R>(
+    (next, each) => () => (holdOf(each) ? runHolding(each, next) : next()),
+    fn,
+  )()
+}

@@ -1,0 +1,237 @@
+import {
+  type AcquireOptions,
+  badValue,
+  CancellationToken,
+  ClosedError,
+  checkInteger,
+  checkMilliseconds,
+  type Lease,
+  type Milliseconds,
+  QueueFullError,
+  type Snapshot,
+  TimeoutError,
+  type WaitOptions,
+  WaitQueue,
+} from '@uno-async/core'
+import { checkCount, checkName, checkString, type QueueOptions } from '../options.js'
+import { span, turnNow } from './clock.js'
+import { Hold } from './hold.js'
+import { nothing } from './nothing.js'
+import { observer } from './observer.js'
+
+/** What all of the family ask for. */
+export interface Request extends AcquireOptions {
+  weight?: number | undefined
+  held?: Lease | undefined
+}
+
+/** Permits that are lent out, first come, first served: what locks, semaphores and limiters are made of. */
+export class Permits {
+  readonly kind: string
+  readonly name: string
+  readonly maxWaiting: number
+  capacity: number
+  held = 0 // the weights of all holders
+  first: Hold | undefined = undefined
+  last: Hold | undefined = undefined
+  queue: WaitQueue<Lease, Hold> | undefined = undefined // made for the first who waits
+  idlers: WaitQueue | undefined = undefined
+  closed: { reason: unknown } | undefined = undefined
+  // Invariants, true whenever no method of ours is on the stack:
+  //   I1  `held` is the sum of the weights from `first` to `last`
+  //   I2  who is next in the line wants more than capacity - held
+  //   I3  a hold is among the holders from its grant until it and all that re-entered it are released
+
+  constructor(kind: string, capacity: number, options: QueueOptions = {}) {
+    this.kind = kind
+    this.capacity = capacity
+    this.name = checkName(options.name)
+    this.maxWaiting = checkCount('maxWaiting', options.maxWaiting ?? Infinity)
+  }
+
+  get waiting(): number {
+    return this.queue?.size ?? 0
+  }
+
+  get busy(): boolean {
+    return !!(this.held || this.queue?.size)
+  }
+
+  get title(): string {
+    return this.name ? `${this.kind} "${this.name}"` : this.kind
+  }
+
+  /** A lease at once, or else a place in the line. */
+  enter(options: Request = {}): Lease | Promise<Lease> {
+    const { weight, label, signal, timeout = Infinity, priority = 0 } = options
+    checkMilliseconds('timeout', timeout)
+    if (typeof priority !== 'number' || Number.isNaN(priority)) {
+      throw badValue('priority', 'a number', priority)
+    }
+    const hold = this.request(weight, label)
+    if (signal !== undefined) CancellationToken.from(signal).throwIfCancelled()
+    if (this.closed) throw this.closedError()
+    if (this.fits(hold.weight, priority)) return this.grant(hold, performance.now())
+    if (!timeout) throw this.timeoutError(timeout)
+    if (this.waiting >= this.maxWaiting) {
+      throw new QueueFullError(`${this.title} is full: ${this.state()}`)
+    }
+    const waiting = (this.queue ??= new WaitQueue(line)).wait({
+      signal,
+      timeout,
+      priority,
+      tag: hold,
+      onTimeout: late,
+    })
+    observer?.waiting(hold)
+    return waiting
+  }
+
+  tryEnter(options: Pick<Request, 'weight' | 'label'> = {}): Lease | undefined {
+    const hold = this.request(options.weight, options.label)
+    return this.closed || !this.fits(hold.weight, 0) ? undefined : this.grant(hold, turnNow())
+  }
+
+  request(weight: number | undefined, label: string | undefined): Hold {
+    if (weight !== undefined) {
+      checkInteger('weight', weight, 1)
+      // Of nothing everybody waits.
+      if (this.capacity && weight > this.capacity) {
+        throw badValue('weight', `at most ${this.capacity}`, weight)
+      }
+    }
+    if (label !== undefined) checkString('label', label)
+    return new Hold(this, weight ?? 1, label)
+  }
+
+  /** Is there enough, and nobody ahead? */
+  fits(weight: number, priority: number): boolean {
+    if (weight > this.capacity - this.held) return false
+    if (!this.queue?.size) return true
+    this.pump() // who is cancelled, but was not told yet, is in nobody's way
+    if (weight > this.capacity - this.held) return false
+    for (const waiting of this.queue) return priority > waiting.priority
+    return true
+  }
+
+  grant(hold: Hold, now: number): Lease {
+    hold.held = true
+    hold.since = now
+    this.held += hold.weight
+    const { last } = this
+    if (last) {
+      hold.prev = last
+      last.next = hold
+    } else this.first = hold
+    this.last = hold
+    return observer ? observer.granted(hold) : hold
+  }
+
+  /** Gives back what is held no more. */
+  settle(hold: Hold): void {
+    if (hold.held || hold.inner?.busy) return
+    const { prev, next } = hold
+    if (prev) prev.next = next
+    else this.first = next
+    if (next) next.prev = prev
+    else this.last = prev
+    hold.prev = hold.next = undefined
+    this.held -= hold.weight
+    observer?.released(hold)
+    this.pump()
+  }
+
+  /** Hands over what is free, in order. */
+  pump(): void {
+    const { queue } = this
+    if (queue) while (this.held < this.capacity && queue.offer(give)) {}
+    if (!this.busy) this.idle()
+  }
+
+  /** Nobody holds or waits. */
+  idle(): void {
+    this.idlers?.wakeAll()
+  }
+
+  whenIdle(options?: WaitOptions): Promise<void> {
+    if (!this.busy) return nothing(options)
+    return (this.idlers ??= new WaitQueue()).wait({ ...options })
+  }
+
+  close(reason: unknown): void {
+    this.closed ??= { reason }
+    this.rejectAll(() => this.closedError())
+  }
+
+  rejectAll(error: () => unknown): number {
+    const rejected = this.queue?.rejectAll((hold: Hold) => {
+      observer?.left(hold)
+      return error()
+    })
+    this.pump()
+    return rejected ?? 0
+  }
+
+  inspect(): Snapshot {
+    const now = performance.now()
+    const holders: Snapshot['holders'][number][] = []
+    for (let hold = this.first; hold; hold = hold.next) holders.push(this.describe(hold, now))
+    return {
+      name: this.name,
+      capacity: this.capacity,
+      available: this.capacity - this.held,
+      closed: !!this.closed,
+      holders,
+      waiters: [...(this.queue ?? [])].map(({ tag, age, priority }) => ({
+        ...identify(tag),
+        waitedFor: age,
+        priority,
+      })),
+    }
+  }
+
+  describe(hold: Hold, now: number): Snapshot['holders'][number] {
+    return { ...identify(hold), heldFor: now - hold.since }
+  }
+
+  /** For messages: who holds, how many wait. */
+  state(): string {
+    const { first } = this
+    const held =
+      first &&
+      `${first === this.last ? 'held' : `${this.held} permits held, the longest`} for ${span(
+        performance.now() - first.since,
+      )}${first.label === undefined ? '' : ` by "${first.label}"`}, `
+    return `${held ?? ''}${this.waiting} waiting`
+  }
+
+  timeoutError(timeout: Milliseconds): TimeoutError {
+    const { title } = this
+    return new TimeoutError(`${title} timed out after ${timeout} ms: ${this.state()}`, {
+      timeout,
+      operation: title,
+    })
+  }
+
+  closedError(): ClosedError {
+    return new ClosedError(`${this.title} is closed`, { cause: this.closed?.reason })
+  }
+}
+
+// What the line calls: functions of the hold, so that none is made for each lock or wait.
+const give = (hold: Hold): Lease | undefined => {
+  const { permits, weight } = hold
+  return weight > permits.capacity - permits.held
+    ? undefined
+    : permits.grant(hold, performance.now())
+}
+const late = (timeout: Milliseconds, { permits }: Hold): unknown => permits.timeoutError(timeout)
+const line = {
+  onLeave: (hold: Hold): void => {
+    observer?.left(hold)
+    hold.permits.pump()
+  },
+}
+
+const identify = ({ id, label, weight }: Hold): { id: number; label?: string; weight: number } =>
+  label === undefined ? { id, weight } : { id, label, weight }

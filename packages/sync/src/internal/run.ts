@@ -1,0 +1,104 @@
+import {
+  CancellationToken,
+  type CancellationTokenSource,
+  captureContext,
+  checkFunction,
+  type Lease,
+} from '@uno-async/core'
+import type { Permits, Request } from './permits.js'
+
+export type Body<R> = (lease: Lease, token: CancellationToken) => R | PromiseLike<R>
+
+/** What a `run` enters: gives a lease at once, or a promise of one. */
+type Door = Pick<Permits, 'enter'>
+
+/** Calls `fn` as one who holds `lease`. */
+type Hold = <R>(lease: Lease, fn: () => R) => R
+
+/** A promise of what the door gives. */
+export function acquire(door: Door, options: Request | undefined): Promise<Lease> {
+  try {
+    const lease = door.enter(options)
+    return isThenable(lease) ? (lease as Promise<Lease>) : Promise.resolve(lease)
+  } catch (error) {
+    return Promise.reject(error)
+  }
+}
+
+/** Holds what the door gives while body runs. The only promise is that of the outcome, unless somebody waits. */
+export function run<R>(
+  door: Door,
+  body: Body<R>,
+  options: Request | undefined,
+  hold?: Hold,
+): Promise<Awaited<R>> {
+  try {
+    checkFunction('body', body)
+    const lease = door.enter(options)
+    if (!isThenable(lease)) {
+      return Promise.resolve(use(lease, body, options, hold)) as Promise<Awaited<R>>
+    }
+    const inContext = captureContext()
+    return lease.then((granted) => inContext(() => use(granted, body, options, hold))) as Promise<
+      Awaited<R>
+    >
+  } catch (error) {
+    return Promise.reject(error)
+  }
+}
+
+function use<R>(
+  lease: Lease,
+  body: Body<R>,
+  options: Request | undefined,
+  hold: Hold | undefined,
+): R | PromiseLike<R> {
+  return ending(
+    () => {
+      const token = CancellationToken.from(options?.signal)
+      token.throwIfCancelled() // it may have been since the grant
+      return hold ? hold(lease, () => body(lease, token)) : body(lease, token)
+    },
+    () => lease.release(),
+  )
+}
+
+export const isThenable = <T>(value: T | PromiseLike<T>): value is PromiseLike<T> =>
+  typeof (value as PromiseLike<T> | null | undefined)?.then === 'function'
+
+/** Calls fn with the token of a source, in force meanwhile; closes the source when it is done. */
+export function closing<R>(
+  source: CancellationTokenSource,
+  fn: (token: CancellationToken) => R | PromiseLike<R>,
+): R | PromiseLike<R> {
+  const { token } = source
+  return ending(
+    () => token.run(() => fn(token)),
+    () => source.close(),
+  )
+}
+
+/** Calls fn, and `end` once that has an outcome. */
+function ending<R>(fn: () => R | PromiseLike<R>, end: () => unknown): R | PromiseLike<R> {
+  let result: R | PromiseLike<R>
+  try {
+    result = fn()
+    if (isThenable(result)) {
+      return Promise.resolve(result).then(
+        (value) => {
+          end()
+          return value
+        },
+        (error) => {
+          end()
+          throw error
+        },
+      )
+    }
+  } catch (error) {
+    end()
+    throw error
+  }
+  end()
+  return result
+}

@@ -1,0 +1,96 @@
+import {
+  badValue,
+  checkFunction,
+  checkMilliseconds,
+  type Milliseconds,
+  report,
+  TimeoutError,
+} from '@uno-async/core'
+import { checkString } from '../options.js'
+import type { RateDecision, RateLimiterOptions, RateLimitStore } from '../rate-limiter-options.js'
+import { timeout } from '../timeout.js'
+
+/** `cause`: the store failed, and that refuses. */
+export type StoreDecision = RateDecision & { readonly cause?: unknown }
+
+/** A store that may fail, hang or answer rubbish. */
+export class Store {
+  readonly #store: RateLimitStore
+  readonly #key: string
+  readonly #timeout: Milliseconds
+  readonly #reject: boolean
+  readonly #onError: ((error: unknown) => void) | undefined
+  #hung: { until: number; error: unknown } | undefined // it did not answer: not asked again before
+
+  constructor(options: RateLimiterOptions, name: string) {
+    const { store, key = name, storeTimeout = 1_000, storeFailure = 'memory' } = options
+    if (typeof store?.consume !== 'function') {
+      throw badValue('store', 'an object with consume()', store, TypeError)
+    }
+    if (storeFailure !== 'memory' && storeFailure !== 'reject') {
+      throw badValue('storeFailure', "'memory' or 'reject'", storeFailure, TypeError)
+    }
+    this.#store = store
+    this.#key = checkString('key', key)
+    this.#timeout = checkMilliseconds('storeTimeout', storeTimeout)
+    this.#reject = storeFailure === 'reject'
+    this.#onError = options.onStoreError
+    if (this.#onError !== undefined) checkFunction('onStoreError', this.#onError)
+  }
+
+  /** What it says; undefined if it failed, and memory may do instead. Never rejects. */
+  async ask(cost: number, now: number): Promise<StoreDecision | undefined> {
+    const hung = this.#hung
+    if (hung && now < hung.until) return this.#failed(hung.error)
+    this.#hung = undefined
+    try {
+      return await timeout(this.#timeout, 'The store of a RateLimiter did not answer', () =>
+        this.#consume(cost),
+      )
+    } catch (error) {
+      if (error instanceof TimeoutError) {
+        this.#hung = { until: now + 2 * this.#timeout, error }
+      }
+      try {
+        this.#onError?.(error)
+      } catch (mistake) {
+        report(mistake)
+      }
+      return this.#failed(error)
+    }
+  }
+
+  #failed(cause: unknown): StoreDecision | undefined {
+    if (!this.#reject) return undefined
+    return { allowed: false, remaining: 0, retryAfter: this.#timeout, cause }
+  }
+
+  async #consume(cost: number): Promise<StoreDecision> {
+    let allowed = true
+    let answer: unknown
+    try {
+      answer = await this.#store.consume(this.#key, cost)
+    } catch (refusal) {
+      if (refusal instanceof Error) throw refusal
+      allowed = false
+      answer = refusal
+    }
+    const { remainingPoints, msBeforeNext } = (answer ?? {}) as Record<string, unknown>
+    if (!Number.isFinite(remainingPoints) || !Number.isFinite(msBeforeNext)) {
+      throw badValue(
+        'store',
+        'one whose consume() tells remainingPoints and msBeforeNext',
+        answer,
+        TypeError,
+      )
+    }
+    const [remaining, wait] = [remainingPoints as number, msBeforeNext as number]
+    if (allowed) return { allowed, remaining, retryAfter: 0 }
+    // Below 0: it never ends.
+    return {
+      allowed,
+      remaining: Math.max(0, remaining),
+      retryAfter: wait < 0 ? Infinity : Math.max(1, wait),
+    }
+  }
+}

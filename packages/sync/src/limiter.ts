@@ -1,0 +1,162 @@
+import {
+  type AcquireOptions,
+  CancellationToken,
+  CancellationTokenSource,
+  checkFunction,
+  checkMilliseconds,
+  type Lease,
+  type Milliseconds,
+  type Snapshot,
+  type WaitOptions,
+} from '@uno-async/core'
+import { Permits } from './internal/permits.js'
+import { acquire, closing, run } from './internal/run.js'
+import { checkCount, type QueueOptions } from './options.js'
+
+/**
+ * Runs at most `limit` tasks at once, first come, first served: the task-shaped face of a semaphore.
+ *
+ * @example
+ * ```ts
+ * import { Limiter } from '@uno-async/sync'
+ * const limiter = new Limiter(2, { name: 'downloads' })
+ * const sizes = await Promise.all(['a', 'bb', 'ccc'].map((text) => limiter.run(async () => text.length)))
+ * // [1, 2, 3]
+ * ```
+ */
+export class Limiter implements Disposable, AsyncDisposable {
+  readonly #permits: Permits
+  #limit: number
+  #paused = false // then there are no permits
+
+  /**
+   * @param limit - an integer >= 0, or `Infinity`; with 0 everybody waits until it grows
+   * @throws TypeError, RangeError
+   */
+  constructor(limit: number, options?: QueueOptions) {
+    this.#limit = checkCount('limit', limit)
+    this.#permits = new Permits('Limiter', limit, options)
+  }
+
+  /** As given; '' by default. */
+  get name(): string {
+    return this.#permits.name
+  }
+
+  /** How many may run at once. More start who waits at once; fewer stop nobody. */
+  get limit(): number {
+    return this.#limit
+  }
+
+  /** @throws TypeError, RangeError */
+  set limit(limit: number) {
+    this.#limit = checkCount('limit', limit)
+    this.#apply()
+  }
+
+  /** How many run. */
+  get active(): number {
+    return this.#permits.held
+  }
+
+  /** How many wait. */
+  get waiting(): number {
+    return this.#permits.waiting
+  }
+
+  /**
+   * Runs task when it is its turn, in the context of who called. Settles when the task does: `runTimeout`
+   * cancels the task's token with a TimeoutError, but the place stays taken until the task has ended.
+   *
+   * @param options - `runTimeout`: milliseconds, default `Infinity`; `signal`: for the wait and the task; `timeout`: for the wait; `priority`, `label`
+   * @throws what `acquire` rejects with; what task throws
+   */
+  run<R>(
+    task: (token: CancellationToken) => R | PromiseLike<R>,
+    options: AcquireOptions & { runTimeout?: Milliseconds | undefined } = {},
+  ): Promise<Awaited<R>> {
+    try {
+      checkFunction('task', task)
+      const timeout = checkMilliseconds('runTimeout', options.runTimeout ?? Infinity)
+      return run(
+        this.#permits,
+        timeout === Infinity
+          ? (_, token) => task(token)
+          : (_, signal) => {
+              const name = options.label ?? this.#permits.title
+              const source = new CancellationTokenSource({ signal, timeout, name })
+              return closing(source, task)
+            },
+        options,
+      )
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+
+  /** Makes every call of fn one of those that are limited. */
+  wrap<A extends unknown[], R>(
+    fn: (...args: A) => R | PromiseLike<R>,
+  ): (...args: A) => Promise<Awaited<R>> {
+    checkFunction('fn', fn)
+    return (...args) => this.run(() => fn(...args))
+  }
+
+  /**
+   * Waits for a place. A grant wins over a later cancellation.
+   *
+   * @throws what the signal was cancelled with, TimeoutError, QueueFullError, ClosedError; TypeError, RangeError
+   */
+  acquire(options?: AcquireOptions): Promise<Lease> {
+    return acquire(this.#permits, options)
+  }
+
+  /** Starts nobody any more until `resume()`; who runs goes on. */
+  pause(): void {
+    this.#paused = true
+    this.#apply()
+  }
+
+  /** Goes on after `pause()`. */
+  resume(): void {
+    this.#paused = false
+    this.#apply()
+  }
+
+  /** Rejects everybody who waits with `reason` if it is an Error, else with a CancelledError caused by it; how many. */
+  clear(reason?: unknown): number {
+    return this.#permits.rejectAll(() => CancellationToken.cancelled(reason).error)
+  }
+
+  /** Resolves when nobody runs or waits. */
+  whenIdle(options?: WaitOptions): Promise<void> {
+    return this.#permits.whenIdle(options)
+  }
+
+  /** Who runs, who waits: plain data, fresh each time. */
+  inspect(): Snapshot {
+    const snapshot = this.#permits.inspect()
+    const capacity = this.#limit
+    return { ...snapshot, capacity, available: capacity - this.active }
+  }
+
+  /** Rejects who waits and whoever comes with a ClosedError caused by `reason`; who runs goes on. Idempotent. */
+  close(reason?: unknown): void {
+    this.#permits.close(reason)
+  }
+
+  [Symbol.dispose](): void {
+    this.close()
+  }
+
+  /** Closes, and waits until nobody runs. */
+  [Symbol.asyncDispose](): Promise<void> {
+    this.close()
+    return this.whenIdle()
+  }
+
+  #apply(): void {
+    this.#permits.capacity = this.#paused ? 0 : this.#limit
+    this.#permits.pump()
+  }
+}

@@ -1,0 +1,404 @@
+import {
+  type AcquireOptions,
+  badValue,
+  type Cancellation,
+  CancellationToken,
+  CancellationTokenSource,
+  ClosedError,
+  checkFunction,
+  checkInteger,
+  checkMilliseconds,
+  delay,
+  type Lease,
+  type Milliseconds,
+  QueueFullError,
+  RateLimitError,
+  type Snapshot,
+  TimeoutError,
+  WaitQueue,
+} from '@uno-async/core'
+import { span } from './internal/clock.js'
+import { Bucket, type Rate, Window } from './internal/rate.js'
+import { RateRequest } from './internal/rate-request.js'
+import { acquire, run } from './internal/run.js'
+import { Store, type StoreDecision } from './internal/store.js'
+import { checkCount, checkName, checkString } from './options.js'
+import type { RateDecision, RateLimiterOptions } from './rate-limiter-options.js'
+
+/**
+ * Lets so much through in a time, first come, first served.
+ *
+ * State is a number (for a sliding window the times of the last `limit`), refilled when looked at: nothing
+ * ticks while idle. All who wait share one timer. What they cost is taken when they go, so leaving the line
+ * costs nothing. The clock may jump: back gives nothing, ahead at most `burst`.
+ *
+ * @example
+ * ```ts
+ * import { RateLimiter } from '@uno-async/sync'
+ * const limiter = new RateLimiter({ limit: 10, interval: 1_000, burst: 2 })
+ * limiter.tryAcquire() // { allowed: true, remaining: 1, retryAfter: 0 }
+ * await limiter.run(() => 'sent', { timeout: 5_000 })
+ * ```
+ */
+export class RateLimiter implements Disposable {
+  /** As given; '' by default. */
+  readonly name: string
+  readonly #rate: Rate
+  readonly #strict: boolean // a sliding window
+  readonly #store: Store | undefined
+  readonly #maxWaiting: number
+  readonly #queue: WaitQueue<Lease | Promise<Lease>, RateRequest>
+  readonly #queued = new Map<number, number>() // what those who wait cost, by priority
+  #burst: number | undefined // as given
+  #paused = 0 // nobody goes before
+  #next = 0 // nor does who waits for the store
+  #asking = false
+  #timer: CancellationTokenSource | undefined
+  #alarm = Infinity // when the timer wakes the line
+  #last = 0 // the clock when last read, and how often it went back since
+  #skew = 0
+  #closed: { reason: unknown } | undefined
+
+  /** @throws TypeError, RangeError */
+  constructor(options: RateLimiterOptions) {
+    const { algorithm = 'token-bucket', limit, interval = 1_000, burst } = options
+    this.name = checkName(options.name)
+    this.#maxWaiting = checkCount('maxWaiting', options.maxWaiting ?? Infinity)
+    this.#strict = algorithm === 'sliding-window'
+    if (!this.#strict && algorithm !== 'token-bucket') {
+      throw badValue('algorithm', "'token-bucket' or 'sliding-window'", algorithm, TypeError)
+    }
+    const most = this.#check(limit, interval, burst)
+    this.#rate = this.#strict ? new Window(limit, interval) : new Bucket(limit, interval, most)
+    this.#burst = burst
+    this.#store = options.store === undefined ? undefined : new Store(options, this.name)
+    this.#queue = new WaitQueue({
+      onLeave: (request) => {
+        this.#leave(request)
+        this.#pump()
+      },
+    })
+  }
+
+  /** How much may go at once, now. With a store: as far as this process knows. */
+  get available(): number {
+    const now = this.#clock()
+    return this.#closed || now < this.#paused ? 0 : this.#rate.available(now)
+  }
+
+  /** How many wait. */
+  get waiting(): number {
+    return this.#queue.size
+  }
+
+  /** Takes `cost` if it may go now and nobody waits; never waits. @throws TypeError with a store: use `check` then; RangeError */
+  tryAcquire(options: { cost?: number | undefined } = {}): RateDecision {
+    if (this.#store) throw new TypeError('A RateLimiter with a store has to ask it: use check()')
+    return this.#decide(this.#cost(options.cost))
+  }
+
+  /** Takes `cost` if it may go now and nobody waits: asks the store, if there is one. */
+  async check(
+    options: { cost?: number | undefined; signal?: Cancellation | undefined } = {},
+  ): Promise<RateDecision> {
+    const cost = this.#cost(options.cost)
+    const token = CancellationToken.from(options.signal)
+    token.throwIfCancelled()
+    const now = this.#clock()
+    const next = Math.max(this.#paused, this.waiting && this.#next)
+    if (!this.#store || this.#closed) return this.#decide(cost)
+    if (this.waiting || next > now) return refusal(Math.max(0, next - now))
+    const { allowed, remaining, retryAfter } = await token.race(this.#ask(this.#store, cost))
+    return { allowed, remaining, retryAfter }
+  }
+
+  /**
+   * Waits its turn. Fails at once where the turn is later than the deadline. Releasing the lease gives nothing back.
+   *
+   * @param options - `cost`: default 1; `signal`, `timeout`, `priority`, `label`
+   * @throws RateLimitError with an exact `retryAfter`, the line included; what the signal was cancelled with, TimeoutError, QueueFullError, ClosedError; TypeError, RangeError (also for a cost above burst)
+   */
+  acquire(options?: AcquireOptions & { cost?: number | undefined }): Promise<Lease> {
+    return acquire({ enter: (o) => this.#enter(o) }, options)
+  }
+
+  /** Runs task when it is its turn, in the context of who called. */
+  run<R>(
+    task: (token: CancellationToken) => R | PromiseLike<R>,
+    options?: AcquireOptions & { cost?: number | undefined },
+  ): Promise<Awaited<R>> {
+    const enter = (o?: AcquireOptions): Lease | Promise<Lease> => {
+      checkFunction('task', task)
+      return this.#enter(o)
+    }
+    return run({ enter }, (_, token) => task(token), options)
+  }
+
+  /** Changes the rate: what was taken stays taken, who waits goes by the new one. @throws TypeError, RangeError */
+  update(options: {
+    limit?: number | undefined
+    interval?: Milliseconds | undefined
+    burst?: number | undefined
+  }): void {
+    const rate = this.#rate
+    const { limit = rate.limit, interval = rate.interval, burst = this.#burst } = options
+    const most = this.#check(limit, interval, burst)
+    rate.update(limit, interval, most, this.#clock())
+    this.#burst = burst
+    this.#pump()
+  }
+
+  /** Lets nobody go for so long (429 Retry-After). Of several the longest counts; 0 ends them. @throws TypeError, RangeError */
+  pauseFor(duration: Milliseconds): void {
+    checkMilliseconds('duration', duration)
+    this.#paused = duration && Math.max(this.#paused, this.#clock() + duration)
+    this.#pump()
+  }
+
+  /** How much may go, who waits: plain data, fresh each time. Nobody holds anything. */
+  inspect(): Snapshot {
+    return {
+      name: this.name,
+      capacity: this.#rate.burst,
+      available: this.available,
+      closed: !!this.#closed,
+      holders: [],
+      waiters: [...this.#queue].map(({ tag: { id, label, cost }, age, priority }) => ({
+        id,
+        ...(label !== undefined && { label }),
+        weight: cost,
+        waitedFor: age,
+        priority,
+      })),
+    }
+  }
+
+  /** Rejects who waits and whoever comes with a ClosedError caused by `reason`. Idempotent. */
+  close(reason?: unknown): void {
+    this.#closed ??= { reason }
+    this.#queue.rejectAll((request: RateRequest) => {
+      this.#leave(request)
+      return this.#closedError()
+    })
+    this.#pump()
+  }
+
+  [Symbol.dispose](): void {
+    this.close()
+  }
+
+  #check(limit: number, interval: number, burst: number | undefined): number {
+    if (this.#strict) checkInteger('limit', limit, 1)
+    else if (!(checkMilliseconds('limit', limit) > 0 && limit < Infinity)) {
+      throw badValue('limit', 'a finite number > 0', limit)
+    }
+    if (!(checkMilliseconds('interval', interval) > 0 && interval < Infinity)) {
+      throw badValue('interval', 'a finite duration in milliseconds (> 0)', interval)
+    }
+    if (burst === undefined) return Math.max(1, Math.floor(limit))
+    if (this.#strict) throw badValue('burst', 'left out for a sliding window', burst, TypeError)
+    return checkInteger('burst', burst, 1)
+  }
+
+  #cost(cost = 1): number {
+    const { burst } = this.#rate
+    if (checkInteger('cost', cost, 1) > burst) throw badValue('cost', `at most ${burst}`, cost)
+    return cost
+  }
+
+  /** Never goes back: where the clock does, it stands still, and goes on from there. */
+  #clock(): number {
+    const now = performance.now()
+    if (now < this.#last) this.#skew += this.#last - now
+    this.#last = now
+    return now + this.#skew
+  }
+
+  #decide(cost: number): RateDecision {
+    if (this.#closed) return refusal(Infinity)
+    if (this.waiting) this.#pump() // who is cancelled, but was not told yet, is in nobody's way
+    const ahead = this.#ahead(0)
+    if (!ahead) return this.#local(cost)
+    const now = this.#clock()
+    const turn = this.#rate.turn(ahead + cost, Math.max(this.#paused, now))
+    return refusal(turn - now, this.available)
+  }
+
+  #local(cost: number): RateDecision {
+    const now = this.#clock()
+    const wait = this.#rate.turn(cost, Math.max(this.#paused, now)) - now
+    if (wait > 0) return refusal(wait, this.available)
+    this.#rate.take(cost, now)
+    return { allowed: true, remaining: this.#rate.available(now), retryAfter: 0 }
+  }
+
+  #enter(options: AcquireOptions & { cost?: number | undefined } = {}): Lease | Promise<Lease> {
+    const { label, signal, timeout = Infinity, priority = 0 } = options
+    const cost = this.#cost(options.cost)
+    checkMilliseconds('timeout', timeout)
+    if (typeof priority !== 'number' || Number.isNaN(priority)) {
+      throw badValue('priority', 'a number', priority)
+    }
+    if (label !== undefined) checkString('label', label)
+    const token = CancellationToken.from(signal)
+    token.throwIfCancelled()
+    if (this.#closed) throw this.#closedError()
+    if (this.waiting) this.#pump()
+    const now = this.#clock()
+    const start = Math.max(this.#paused, now)
+    const ahead = this.#ahead(priority)
+    const store = this.#store
+    const turn = store ? Math.max(start, ahead && this.#next) : this.#rate.turn(ahead + cost, start)
+    const deadline = Math.min(now + timeout, token.deadline + this.#skew)
+    const request = new RateRequest(cost, priority, label, deadline)
+    if (!store && !ahead && turn <= now) {
+      this.#rate.take(cost, now)
+      return request
+    }
+    if (turn > deadline || (!timeout && (ahead || !store))) throw this.#limited(turn - now)
+    if (!timeout) {
+      return this.#ask(store as Store, cost).then(({ allowed, retryAfter, cause }) => {
+        if (allowed) return request
+        throw this.#limited(retryAfter, cause)
+      })
+    }
+    if (this.waiting >= this.#maxWaiting) {
+      throw new QueueFullError(`${this.#title} is full: ${this.waiting} waiting`)
+    }
+    this.#queued.set(priority, (this.#queued.get(priority) ?? 0) + cost)
+    const waiting = this.#queue.wait({
+      signal,
+      timeout,
+      priority,
+      tag: request,
+      onTimeout: (after) => {
+        this.#pump() // it may be its turn at this very moment
+        return new TimeoutError(
+          `${this.#title} timed out after ${after} ms: ${this.waiting} waiting`,
+          { timeout: after, operation: this.#title },
+        )
+      },
+    })
+    this.#pump()
+    return waiting as Promise<Lease>
+  }
+
+  /** What those cost who go before one of this priority. */
+  #ahead(priority: number): number {
+    let ahead = 0
+    for (const [each, cost] of this.#queued) if (each >= priority) ahead += cost
+    return ahead
+  }
+
+  #leave({ priority, cost }: RateRequest): void {
+    const rest = (this.#queued.get(priority) as number) - cost
+    if (rest) this.#queued.set(priority, rest)
+    else this.#queued.delete(priority)
+  }
+
+  /** Lets go whose turn it is. */
+  #pump(): void {
+    if (this.#store) void this.#serve(this.#store)
+    else while (this.#queue.offer(this.#give)) {}
+    this.#arm()
+  }
+
+  /** Sets the timer for who is next. */
+  #arm(): void {
+    const head = this.#asking ? undefined : this.#queue.head
+    const turn = head ? this.#turn(head) : Infinity
+    if (turn === this.#alarm) return
+    this.#alarm = turn
+    this.#timer?.cancel()
+    this.#timer = undefined
+    if (turn === Infinity) return
+    const timer = new CancellationTokenSource()
+    this.#timer = timer
+    delay(Math.max(0, turn - this.#clock()), { signal: timer.token }).then(
+      () => {
+        if (timer !== this.#timer) return
+        this.#alarm = Infinity
+        this.#pump()
+      },
+      () => {},
+    )
+  }
+
+  #turn({ cost }: RateRequest): number {
+    const paused = this.#paused
+    return this.#store ? Math.max(this.#next, paused) : this.#rate.turn(cost, paused)
+  }
+
+  readonly #give = (request: RateRequest): Lease | undefined => {
+    const now = this.#clock()
+    const turn = this.#turn(request)
+    if (turn > now) return undefined
+    // It waited all the time: that the timer was late costs it nothing.
+    this.#rate.take(request.cost, Math.max(turn, now - this.#rate.grace))
+    this.#leave(request)
+    return request
+  }
+
+  /** Asks the store for who is next, one after the other. */
+  async #serve(store: Store): Promise<void> {
+    if (this.#asking) return
+    this.#asking = true
+    let credit = 0 // what the store gave: who asked may have left meanwhile
+    const give = (request: RateRequest): Lease | undefined => {
+      if (request.cost > credit) return undefined
+      credit -= request.cost
+      this.#leave(request)
+      return request
+    }
+    let head = this.#queue.head
+    for (; head && this.#turn(head) <= this.#clock(); head = this.#queue.head) {
+      const asked = head
+      const cost = asked.cost - credit
+      const { allowed, retryAfter, cause } = await this.#ask(store, cost)
+      if (allowed) {
+        credit += cost
+        while (this.#queue.offer(give)) {}
+        continue
+      }
+      if (!cause) this.#next = this.#clock() + Math.max(1, retryAfter)
+      // Who cannot wait as long is told at once.
+      const refuse = (request: RateRequest): Promise<never> | undefined => {
+        if (cause ? request !== asked : request.deadline >= this.#next) return undefined
+        this.#leave(request)
+        return Promise.reject(this.#limited(retryAfter, cause))
+      }
+      while (this.#queue.offer(refuse)) {}
+    }
+    this.#asking = false
+    this.#arm()
+  }
+
+  /** What the store says; what is known here, if it fails and that may do. */
+  async #ask(store: Store, cost: number): Promise<StoreDecision> {
+    const decision = await store.ask(cost, this.#clock())
+    if (decision === undefined) return this.#local(cost)
+    if (decision.allowed) this.#rate.take(cost, this.#clock())
+    return decision
+  }
+
+  get #title(): string {
+    return this.name ? `RateLimiter "${this.name}"` : 'RateLimiter'
+  }
+
+  #limited(retryAfter: Milliseconds, cause?: unknown): RateLimitError {
+    return new RateLimitError(`${this.#title}: not before ${span(retryAfter)}`, {
+      retryAfter,
+      cause,
+    })
+  }
+
+  #closedError(): ClosedError {
+    return new ClosedError(`${this.#title} is closed`, { cause: this.#closed?.reason })
+  }
+}
+
+const refusal = (retryAfter: Milliseconds, remaining = 0): RateDecision => ({
+  allowed: false,
+  remaining,
+  retryAfter,
+})

@@ -1,0 +1,67 @@
+import { AsyncEvent, AsyncLock, AsyncSemaphore, Limiter } from '@uno-async/sync'
+import { postgresLocks, redisLocks } from '@uno-async/sync/remote'
+import { describe, expect, it } from 'vitest'
+
+const BAD = [undefined, null, '5', {}, [], true, Number.NaN, -1, 0, 1.5, Infinity, 2 ** 53]
+/** Which of BAD are fine, for what. */
+const options: Record<string, [fine: unknown[], use: (value: never) => unknown]> = {
+  permits: [[0, Infinity], (v) => new AsyncSemaphore(v)],
+  limit: [[0, Infinity], (v) => new Limiter(v)],
+  'capacity =': [[0, Infinity], (v) => (new AsyncSemaphore(1).capacity = v)],
+  'limit =': [[0, Infinity], (v) => (new Limiter(1).limit = v)],
+  maxWaiting: [[undefined, null, 0, Infinity], (v) => new AsyncLock({ maxWaiting: v })],
+  name: [[undefined, '5'], (v) => new AsyncLock({ name: v })],
+  'name of an event': [[undefined, '5'], (v) => new AsyncEvent({ name: v })],
+  set: [[undefined, true], (v) => new AsyncEvent({ set: v })],
+  reentrant: [[undefined, null, true], (v) => new AsyncLock({ reentrant: v })],
+  weight: [[undefined], (v) => new AsyncSemaphore(5).tryAcquire({ weight: v })?.release()],
+  label: [[undefined, '5'], (v) => new AsyncSemaphore(5).tryAcquire({ label: v })?.release()],
+  fn: [[], (v) => new Limiter(1).wrap(v)],
+  ttl: [[undefined], (v) => redisLocks({ call: async () => 1 }, { ttl: v })],
+  prefix: [[undefined, '5'], (v) => redisLocks({ call: async () => 1 }, { prefix: v })],
+  'client of redisLocks': [[], (v) => redisLocks(v)],
+  'client of postgresLocks': [[], (v) => postgresLocks(v)],
+}
+
+const promises: Record<string, [fine: unknown[], use: (value: never) => Promise<unknown>]> = {
+  weight: [[undefined], (v) => new AsyncSemaphore(5).acquire({ weight: v })],
+  'weight of run': [[undefined], (v) => new AsyncSemaphore(5).run(() => {}, { weight: v })],
+  runTimeout: [
+    [undefined, null, 0, 1.5, Infinity, 2 ** 53],
+    (v) => new Limiter(1).run(() => {}, { runTimeout: v }),
+  ],
+  task: [[], (v) => new Limiter(1).run(v)],
+  body: [[], (v) => new AsyncLock().run(v)],
+  'timeout of wait': [
+    [undefined, 0, 1.5, Infinity, 2 ** 53],
+    (v) => new AsyncEvent({ set: true }).wait({ timeout: v }),
+  ],
+  'signal of wait': [[undefined, null], (v) => new AsyncEvent({ set: true }).wait({ signal: v })],
+  'timeout of whenIdle': [
+    [undefined, 0, 1.5, Infinity, 2 ** 53],
+    (v) => new AsyncSemaphore(1).whenIdle({ timeout: v }),
+  ],
+}
+
+describe('bad input', () => {
+  it.each(Object.keys(options))('%s throws', (name) => {
+    const [fine, use] = options[name] as (typeof options)[string]
+    for (const value of BAD) {
+      const call = () => use(value as never)
+      if (fine.includes(value)) expect(call, String(value)).not.toThrow()
+      else expect(call, String(value)).toThrow(/^Expected `\w+` to be .+, got `.*` \(\w+\)$/)
+    }
+  })
+
+  it.each(Object.keys(promises))('%s rejects', async (name) => {
+    const [fine, use] = promises[name] as (typeof promises)[string]
+    for (const value of BAD) {
+      const error = await use(value as never).then(
+        () => undefined,
+        (e: Error) => e,
+      )
+      if (fine.includes(value)) expect(error, String(value)).toBeUndefined()
+      else expect(error?.message, String(value)).toMatch(/^Expected `\w+` to be .+, got `.*`/)
+    }
+  })
+})

@@ -1,0 +1,98 @@
+import { CancellationTokenSource, type Lease, QueueFullError, TimeoutError } from '@uno-async/core'
+import { DeadlockError, KeyedLock } from '@uno-async/sync'
+import { describe, expect, it } from 'vitest'
+import { flush } from './contract.js'
+
+describe('KeyedLock', () => {
+  it('keeps keys apart, whatever they are, and forgets them after the last use', async () => {
+    const lock = new KeyedLock<unknown>()
+    const object = {}
+    const keys = ['__proto__', '', Symbol('s'), object, 0, 'constructor', undefined, Number.NaN]
+    const leases = keys.map((key) => lock.tryAcquire(key) as Lease)
+    expect(lock.size).toBe(keys.length)
+    for (const key of keys) expect(lock.tryAcquire(key)).toBeUndefined()
+    expect(lock.inspect(object)?.holders).toHaveLength(1)
+    expect(lock.inspect({})).toBeUndefined()
+    for (const lease of leases) lease.release()
+    expect(lock.size).toBe(0)
+    expect(lock.tryAcquire('', { label: 'x' })?.release()).toBe(true)
+    expect(lock.size).toBe(0)
+  })
+
+  it('forgets keys on every way out', async () => {
+    const lock = new KeyedLock()
+    const source = new CancellationTokenSource()
+    const lease = await lock.acquire('a')
+    const waiting = lock.acquire(['b', 'a'], { signal: source.token })
+    await flush()
+    expect(lock.size).toBe(2)
+    source.cancel()
+    await expect(waiting).rejects.toBe(source.token.error)
+    expect(lock.size).toBe(1)
+    await expect(lock.acquire('z', { signal: source.token })).rejects.toBe(source.token.error)
+    await expect(lock.acquire('z', { timeout: -1 })).rejects.toThrow(RangeError)
+    expect(() => lock.tryAcquire('z', { label: 5 as never })).toThrow(TypeError)
+    await expect(lock.acquire(['a', 'c'], { timeout: 0 })).rejects.toBeInstanceOf(TimeoutError)
+    lease.release()
+    expect(lock.size).toBe(0)
+    expect((await lock.acquire([])).release()).toBe(true)
+  })
+
+  it('takes several keys in one order, so that opposite lists never wait for each other', async () => {
+    const lock = new KeyedLock()
+    let inside = 0
+    await Promise.all(
+      Array.from({ length: 200 }, (_, i) =>
+        lock.run(i % 2 ? ['a', 'b', 'c'] : ['c', 'b', 'a', 'c'], async () => {
+          expect(++inside).toBe(1)
+          await undefined
+          inside--
+        }),
+      ),
+    )
+    expect(lock.size).toBe(0)
+  })
+
+  it('takes all or nothing, and gives all back', async () => {
+    const lock = new KeyedLock({ name: 'accounts' })
+    const b = lock.tryAcquire('b', { label: 'holder' }) as Lease
+    await expect(lock.acquire(['a', 'b'], { timeout: 0 })).rejects.toThrow(
+      'KeyedLock "accounts" of "b" timed out after 0 ms: held for 0 ms by "holder", 0 waiting',
+    )
+    expect(lock.tryAcquire('a')?.release()).toBe(true)
+    b.release()
+    const both = await lock.acquire(['a', 'b'])
+    expect([lock.tryAcquire('a'), lock.tryAcquire('b')]).toEqual([undefined, undefined])
+    expect([both.release(), both.release(), both.held]).toEqual([true, false, false])
+    expect(lock.size).toBe(0)
+  })
+
+  it('counts who may wait by key', async () => {
+    const lock = new KeyedLock({ maxWaiting: 1 })
+    const leases = [lock.tryAcquire('a'), lock.tryAcquire('b')]
+    const waiting = [lock.acquire('a'), lock.acquire('b')]
+    await expect(lock.acquire('a')).rejects.toBeInstanceOf(QueueFullError)
+    for (const lease of leases) lease?.release()
+    for (const lease of await Promise.all(waiting)) lease.release()
+  })
+
+  it('refuses what this flow holds, one key or several', async () => {
+    const lock = new KeyedLock({ name: 'k' })
+    const errors: unknown[] = []
+    const keep = (error: unknown) => void errors.push(error)
+    await lock.run(['a', 'b'], () => lock.acquire('a').then(undefined, keep))
+    await lock.run(['a', 'b'], () => lock.acquire(['c', 'b']).then(undefined, keep))
+    await lock.run('a', () => lock.acquire('b').then((lease) => lease.release()))
+    expect(errors).toHaveLength(2)
+    for (const error of errors) expect(error).toBeInstanceOf(DeadlockError)
+    expect(errors[1]).toMatchObject({ cycle: ['KeyedLock "k" of "b"', 'KeyedLock "k" of "b"'] })
+    expect(lock.size).toBe(0)
+  })
+
+  it.each([[{ backend: {} }], [{ backend: null }], [{ name: 5 }], [{ maxWaiting: -1 }]])(
+    'refuses bad options: %j',
+    (options) => {
+      expect(() => new KeyedLock(options as never)).toThrow(/Expected `/)
+    },
+  )
+})
