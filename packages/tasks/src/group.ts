@@ -65,8 +65,7 @@ export class TaskGroup implements AsyncDisposable {
   /** @internal */ groups: Set<TaskGroup> | undefined = undefined
   /** Told what happens to tasks, here and below. @internal */
   readonly observer: Observer | undefined
-  /** Drops failures that somebody has seen. @internal */
-  forgetful = false
+  /** Drops failures that somebody has seen. @internal */ forgetful = false
 
   readonly #settings: Settings
   readonly #since: number = performance.now()
@@ -282,8 +281,7 @@ export class TaskGroup implements AsyncDisposable {
     else this.#launch(task)
   }
 
-  /** @internal */
-  forget(task: TaskHandle): void {
+  /** @internal */ forget(task: TaskHandle): void {
     this.#failures.delete(task)
   }
 
