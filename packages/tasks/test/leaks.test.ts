@@ -159,6 +159,7 @@ it('never makes an unhandled rejection of a failing task that nobody awaits', as
     group.createTask(() => Promise.reject(new Error('async')))
     group.createTask(() => { throw new Error('sync') })
     const started = group.startTask(async (_, ready) => { ready(); throw new Error('later') })
+    group.startTask(() => Promise.reject(new Error('early')))
     const task = runTask(() => Promise.reject(new Error('loose')))
     await new Promise((resolve) => setTimeout(resolve, 20))
     const run = runTasks([() => Promise.reject(1), () => Promise.reject(2)]).catch((error) => error.errors)
@@ -171,5 +172,5 @@ it('never makes an unhandled rejection of a failing task that nobody awaits', as
     '--eval',
     script,
   ])
-  expect(stdout.trim()).toBe('3 1 1,2')
+  expect(stdout.trim()).toBe('4 1 1,2')
 })
