@@ -7,6 +7,8 @@ import { iterateTasks, runTasks, type Task, TaskGroup } from '@uno-async/tasks'
 import { build } from 'esbuild'
 import { expect, it, vi } from 'vitest'
 
+vi.setConfig({ testTimeout: 60_000 })
+
 const gc = globalThis.gc as () => void
 const turn = () => new Promise((resolve) => setImmediate(resolve))
 
