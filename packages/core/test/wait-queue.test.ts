@@ -243,6 +243,19 @@ describe('wait', () => {
     await expect(queue.wait({ signal })).rejects.toBe(signal.reason)
   })
 
+  it('leaves at once, with no timer, when the deadline passes while it joins', async () => {
+    const onLeave = vi.fn()
+    const queue = new WaitQueue({ onLeave })
+    const source = new CancellationTokenSource({ timeout: 50 })
+    const now = performance.now()
+    vi.spyOn(performance, 'now')
+      .mockReturnValueOnce(now)
+      .mockReturnValue(now + 60)
+    const waits = queue.wait({ signal: source.token, timeout: 1_000 })
+    expect([queue.size, onLeave.mock.calls.length, vi.getTimerCount()]).toEqual([0, 1, 0])
+    await expect(waits).rejects.toBe(source.token.error)
+  })
+
   it('with timeout 0 rejects without joining', async () => {
     const onLeave = vi.fn()
     const queue = new WaitQueue({ onLeave })

@@ -65,8 +65,7 @@ export class TaskGroup implements AsyncDisposable {
   /** @internal */ groups: Set<TaskGroup> | undefined = undefined
   /** Told what happens to tasks, here and below. @internal */
   readonly observer: Observer | undefined
-  /** Drops failures that somebody has seen. @internal */
-  forgetful = false
+  /** Drops failures that somebody has seen. @internal */ forgetful = false
 
   readonly #settings: Settings
   readonly #since: number = performance.now()
@@ -80,7 +79,7 @@ export class TaskGroup implements AsyncDisposable {
   #ours = false // the token was cancelled by us, not from outside
   #closed = false
   readonly #failures = new Failures()
-  readonly #feeds = new Set<Completed>()
+  #feeds: Set<Completed> | undefined
   #idle: WaitQueue | undefined // for the last task to end
   // Invariants:
   //   I1  closed: no tasks, and nothing is linked to the parent token
@@ -209,8 +208,9 @@ export class TaskGroup implements AsyncDisposable {
 
   /** Gives how tasks end, as they end, from now on; until the group is no longer open and its last task has ended. */
   completed(): AsyncIterableIterator<TaskOutcome<unknown>> {
-    const feed: Completed = new Completed(() => this.#feeds.delete(feed))
-    this.#feeds.add(feed)
+    const feeds = (this.#feeds ??= new Set())
+    const feed: Completed = new Completed(() => feeds.delete(feed))
+    feeds.add(feed)
     this.#check()
     return feed
   }
@@ -253,7 +253,7 @@ export class TaskGroup implements AsyncDisposable {
     this.#stopping = true
     this.#cancel(undefined)
     await this.#end()
-    throwAll(this.takeUnseen(), this.label)
+    throwAll(this.takeUnseen(), this.name)
   }
 
   /** @internal */
@@ -282,8 +282,7 @@ export class TaskGroup implements AsyncDisposable {
     else this.#launch(task)
   }
 
-  /** @internal */
-  forget(task: TaskHandle): void {
+  /** @internal */ forget(task: TaskHandle): void {
     this.#failures.delete(task)
   }
 
@@ -328,7 +327,7 @@ export class TaskGroup implements AsyncDisposable {
     task.settle(how, what)
     if (task.status === 'rejected') this.#fail(task.value, task)
     this.observer?.('end', task.info)
-    for (const feed of this.#feeds) feed.push(task)
+    if (this.#feeds) for (const feed of this.#feeds) feed.push(task)
     this.#tasks.drain(start)
     this.#check()
   }
@@ -366,7 +365,7 @@ export class TaskGroup implements AsyncDisposable {
       this.#tasks.dismiss(() => this.#closedError())
     }
     const ended = this.#joining || cancelled
-    if (ended) for (const feed of this.#feeds) feed.end()
+    if (ended && this.#feeds) for (const feed of this.#feeds) feed.end()
     if (this.#closed || (ended && !this.#failures.size)) this.outer?.groups?.delete(this)
     this.#idle?.wakeAll()
   }
@@ -381,7 +380,7 @@ export class TaskGroup implements AsyncDisposable {
   }
 
   #throw(): void {
-    this.#failures.throw(this.label)
+    this.#failures.throw(this.name)
     if (this.token.cancelled && !this.#ours) throw this.token.error
   }
 

@@ -42,10 +42,10 @@ export class TaskHandle implements Task<unknown>, Place {
   /** Counts its grace, until it has ended. */
   patience: CancellationTokenSource | undefined = undefined
   due: Milliseconds = Infinity // when its grace is over
-  readonly #name: string
-  #promise: Promise<unknown> | undefined = undefined
-  #resolve: ((value: unknown) => void) | undefined = undefined
-  #reject: ((reason: unknown) => void) | undefined = undefined
+  readonly givenName: string
+  settled: Promise<unknown> | undefined = undefined
+  resolve: ((value: unknown) => void) | undefined = undefined
+  reject: ((reason: unknown) => void) | undefined = undefined
 
   constructor(
     group: TaskGroup,
@@ -60,7 +60,7 @@ export class TaskHandle implements Task<unknown>, Place {
     this.timeout = checkMilliseconds('timeout', timeout)
     this.service = service
     this.run = run
-    this.#name = name
+    this.givenName = name
     this.parent = signal === undefined ? parent : CancellationToken.any(parent, signal)
     this.source = new CancellationTokenSource({
       signal: this.parent,
@@ -69,7 +69,7 @@ export class TaskHandle implements Task<unknown>, Place {
   }
 
   get name(): string {
-    return this.#name || `task-${this.id}`
+    return this.givenName || `task-${this.id}`
   }
 
   get label(): string {
@@ -168,10 +168,10 @@ export class TaskHandle implements Task<unknown>, Place {
     this.watch?.dispose()
     this.patience?.cancel(this.token.error)
     this.source.close()
-    if (status === 'fulfilled') this.#resolve?.(value)
-    else this.#reject?.(value)
-    this.#resolve = undefined
-    this.#reject = undefined
+    if (status === 'fulfilled') this.resolve?.(value)
+    else this.reject?.(value)
+    this.resolve = undefined
+    this.reject = undefined
   }
 
   get live(): boolean {
@@ -180,17 +180,17 @@ export class TaskHandle implements Task<unknown>, Place {
 
   /** Like `promise`, but nobody has seen its failure by that. */
   ended(): Promise<unknown> {
-    if (!this.#promise) {
-      this.#promise = new Promise((resolve, reject) => {
+    if (!this.settled) {
+      this.settled = new Promise((resolve, reject) => {
         if (this.live) {
-          this.#resolve = resolve
-          this.#reject = reject
+          this.resolve = resolve
+          this.reject = reject
         } else if (this.status === 'fulfilled') resolve(this.value)
         else reject(this.value)
       })
-      this.#promise.catch(noop)
+      this.settled.catch(noop)
     }
-    return this.#promise
+    return this.settled
   }
 }
 

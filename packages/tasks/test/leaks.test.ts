@@ -7,6 +7,8 @@ import { iterateTasks, runTasks, type Task, TaskGroup } from '@uno-async/tasks'
 import { build } from 'esbuild'
 import { expect, it, vi } from 'vitest'
 
+vi.setConfig({ testTimeout: 60_000 })
+
 const gc = globalThis.gc as () => void
 const turn = () => new Promise((resolve) => setImmediate(resolve))
 
@@ -159,6 +161,7 @@ it('never makes an unhandled rejection of a failing task that nobody awaits', as
     group.createTask(() => Promise.reject(new Error('async')))
     group.createTask(() => { throw new Error('sync') })
     const started = group.startTask(async (_, ready) => { ready(); throw new Error('later') })
+    group.startTask(() => Promise.reject(new Error('early')))
     const task = runTask(() => Promise.reject(new Error('loose')))
     await new Promise((resolve) => setTimeout(resolve, 20))
     const run = runTasks([() => Promise.reject(1), () => Promise.reject(2)]).catch((error) => error.errors)
@@ -171,5 +174,5 @@ it('never makes an unhandled rejection of a failing task that nobody awaits', as
     '--eval',
     script,
   ])
-  expect(stdout.trim()).toBe('3 1 1,2')
+  expect(stdout.trim()).toBe('4 1 1,2')
 })

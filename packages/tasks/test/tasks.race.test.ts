@@ -2,7 +2,9 @@
 import { CancellationTokenSource } from '@uno-async/core'
 import { iterateTasks, runTasks, TaskGroup, TaskGroupError } from '@uno-async/tasks'
 import * as fc from 'fast-check'
-import { expect, it } from 'vitest'
+import { expect, it, vi } from 'vitest'
+
+vi.setConfig({ testTimeout: 60_000 })
 
 const errorsOf = (error: unknown): unknown[] =>
   error instanceof TaskGroupError ? error.errors : [error]

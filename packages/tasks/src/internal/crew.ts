@@ -177,7 +177,7 @@ export class Crew {
       this.#done++
       if (!failed) this.#follower.value(index, value)
       else if (!isEcho(its, value)) this.#fail(index, value)
-      else if (its.reason !== token.reason) this.#fail(index, its.error) // its own timeout
+      else if (own && its.reason !== token.reason) this.#fail(index, its.error) // its own timeout
       own?.close()
       if (this.#job.options.onProgress) this.#tellProgress()
     }

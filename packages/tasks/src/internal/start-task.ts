@@ -1,5 +1,5 @@
 import { type CancellationToken, checkFunction, UnoAsyncError } from '@uno-async/core'
-import type { TaskHandle } from '../task.js'
+import { noop, type TaskHandle } from '../task.js'
 import type { Task, TaskFunction, TaskOptions } from '../types.js'
 
 /** Creates a task and waits until it says that it is ready, or ends. */
@@ -8,7 +8,8 @@ export function startTask<T, R>(
   run: (token: CancellationToken, ready: (value: R) => void) => PromiseLike<T>,
   options: TaskOptions = {},
 ): Promise<{ value: R; task: Task<T> }> {
-  return new Promise((resolve, reject) => {
+  let created = false
+  const promise = new Promise<{ value: R; task: Task<T> }>((resolve, reject) => {
     checkFunction('run', run)
     let ready!: (value: R) => void
     const readiness = new Promise<R>((resolve) => {
@@ -16,6 +17,7 @@ export function startTask<T, R>(
     })
     const named = { ...options, name: options.name ?? run.name }
     const task = create((token) => run(token, ready), named)
+    created = true
     const handle = task as unknown as TaskHandle
     let early = true
     readiness.then((value) => {
@@ -30,4 +32,7 @@ export function startTask<T, R>(
       },
     )
   })
+  // its failure is one of the group, whether or not somebody awaits this
+  if (created) promise.catch(noop)
+  return promise
 }
