@@ -26,6 +26,7 @@ export {
   TimeoutError,
   UnoAsyncError,
 } from './errors.js'
+export { report } from './internal/report.js'
 export { shield } from './shield.js'
 export type { CancellationTokenSourceOptions } from './token.js'
 export { CancellationToken, CancellationTokenSource } from './token.js'

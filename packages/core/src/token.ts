@@ -121,13 +121,8 @@ export class CancellationToken {
     options: { signal?: Cancellation | undefined; message?: string | undefined } = {},
   ): CancellationToken {
     const { signal, message } = options
-    checkString('message', message)
-    const { token } = new CancellationTokenSource({
-      signal,
-      timeout: checkMilliseconds('after', after),
-    })
-    if (token.limit) token.limit.message = message
-    return token
+    checkMilliseconds('after', after)
+    return new CancellationTokenSource({ signal, timeout: after, message }).token
   }
 
   /** Is this a token, of this or another copy of this package? */
@@ -273,6 +268,8 @@ export interface CancellationTokenSourceOptions {
   deadline?: number | undefined
   /** For messages. */
   name?: string | undefined
+  /** The message of the TimeoutError, instead of one made of `name` and the time. */
+  message?: string | undefined
 }
 
 /**
@@ -288,11 +285,13 @@ export interface CancellationTokenSourceOptions {
  */
 export class CancellationTokenSource implements Disposable {
   readonly token: CancellationToken
+  readonly #message: string | undefined
 
   /** @throws TypeError, RangeError */
   constructor(options: CancellationTokenSourceOptions = {}) {
-    const { signal, timeout = Infinity, deadline = Infinity, name } = options
+    const { signal, timeout = Infinity, deadline = Infinity, name, message } = options
     checkString('name', name)
+    checkString('message', message)
     if (typeof deadline !== 'number' || Number.isNaN(deadline)) {
       throw badValue('deadline', 'a point on the performance.now() scale', deadline)
     }
@@ -302,10 +301,11 @@ export class CancellationTokenSource implements Disposable {
       : behind(CancellationToken.from(signal as Cancellation | undefined))
     this.token = new CancellationToken(parents, true)
     this.token.name = name
+    this.#message = message
     if (timeout < Infinity || deadline < Infinity) {
       const now = performance.now()
       const after = Math.min(timeout, Math.max(0, deadline - now))
-      this.token.limit = new Limit(this.token, Math.min(now + timeout, deadline), after)
+      this.token.limit = new Limit(this.token, Math.min(now + timeout, deadline), after, message)
     }
   }
 
@@ -324,7 +324,8 @@ export class CancellationTokenSource implements Disposable {
     const { token } = this
     if (!token.open || causeOf(token)) return
     token.limit?.clear()
-    token.limit = after < Infinity ? new Limit(token, performance.now() + after, after) : undefined
+    const at = performance.now() + after
+    token.limit = at < Infinity ? new Limit(token, at, after, this.#message) : undefined
     rearm(following(token))
   }
 

@@ -66,7 +66,8 @@ class Bucket implements Link {
 
 function start(bucket: Bucket): void {
   const wait = Math.max(0, Math.min(Math.ceil(bucket.due - performance.now()), MAX))
-  bucket.timer = setTimeout(fire, wait, bucket, wait)
+  // a number or an object, by the host
+  bucket.timer = setTimeout(fire, wait, bucket, wait) as unknown as number
   if (bucket.key < 0) (bucket.timer as { unref?(): void }).unref?.()
 }
 

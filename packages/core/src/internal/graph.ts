@@ -36,13 +36,14 @@ export class Cause {
 export class Limit extends Alarm {
   readonly token: CancellationToken
   readonly after: Milliseconds
-  message: string | undefined = undefined
+  readonly message: string | undefined
   cause: Cause | undefined = undefined // once it has passed
 
-  constructor(token: CancellationToken, at: number, after: Milliseconds) {
+  constructor(token: CancellationToken, at: number, after: Milliseconds, message?: string) {
     super(at)
     this.token = token
     this.after = after
+    this.message = message
   }
 
   ring(): void {
