@@ -270,6 +270,8 @@ export interface CancellationTokenSourceOptions {
   name?: string | undefined
   /** The message of the TimeoutError, instead of one made of `name` and the time. */
   message?: string | undefined
+  /** Whether its timer, while somebody listens, keeps the process alive; default false. */
+  ref?: boolean | undefined
 }
 
 /**
@@ -286,10 +288,11 @@ export interface CancellationTokenSourceOptions {
 export class CancellationTokenSource implements Disposable {
   readonly token: CancellationToken
   readonly #message: string | undefined
+  readonly #ref: boolean | undefined
 
   /** @throws TypeError, RangeError */
   constructor(options: CancellationTokenSourceOptions = {}) {
-    const { signal, timeout = Infinity, deadline = Infinity, name, message } = options
+    const { signal, timeout = Infinity, deadline = Infinity, name, message, ref } = options
     checkString('name', name)
     checkString('message', message)
     if (typeof deadline !== 'number' || Number.isNaN(deadline)) {
@@ -302,10 +305,12 @@ export class CancellationTokenSource implements Disposable {
     this.token = new CancellationToken(parents, true)
     this.token.name = name
     this.#message = message
+    this.#ref = ref
     if (timeout < Infinity || deadline < Infinity) {
       const now = performance.now()
       const after = Math.min(timeout, Math.max(0, deadline - now))
-      this.token.limit = new Limit(this.token, Math.min(now + timeout, deadline), after, message)
+      const at = Math.min(now + timeout, deadline)
+      this.token.limit = new Limit(this.token, at, after, message, ref)
     }
   }
 
@@ -325,7 +330,7 @@ export class CancellationTokenSource implements Disposable {
     if (!token.open || causeOf(token)) return
     token.limit?.clear()
     const at = performance.now() + after
-    token.limit = at < Infinity ? new Limit(token, at, after, this.#message) : undefined
+    token.limit = at < Infinity ? new Limit(token, at, after, this.#message, this.#ref) : undefined
     rearm(following(token))
   }
 

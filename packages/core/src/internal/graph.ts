@@ -37,13 +37,21 @@ export class Limit extends Alarm {
   readonly token: CancellationToken
   readonly after: Milliseconds
   readonly message: string | undefined
+  readonly ref: boolean // keeps the process alive
   cause: Cause | undefined = undefined // once it has passed
 
-  constructor(token: CancellationToken, at: number, after: Milliseconds, message?: string) {
+  constructor(
+    token: CancellationToken,
+    at: number,
+    after: Milliseconds,
+    message?: string,
+    ref = false,
+  ) {
     super(at)
     this.token = token
     this.after = after
     this.message = message
+    this.ref = ref
   }
 
   ring(): void {
@@ -229,7 +237,7 @@ export function arm(token: CancellationToken): void {
     token.ignore = () => foreign.removeEventListener('abort', fire)
   } else if (limit) {
     limit.clear()
-    if (token.parents.every(({ deadline }) => limit.at < deadline)) limit.set(false)
+    if (token.parents.every(({ deadline }) => limit.at < deadline)) limit.set(limit.ref)
   }
 }
 
