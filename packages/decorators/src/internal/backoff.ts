@@ -1,0 +1,48 @@
+import { badValue, checkFunction, checkMilliseconds, type Milliseconds } from '@uno-async/core'
+import { checkChoice } from './call.js'
+
+const KINDS = [
+  'constant',
+  'linear',
+  'exponential',
+  'full-jitter',
+  'equal-jitter',
+  'decorrelated-jitter',
+] as const
+
+/** How the pauses between attempts grow. The jittered kinds spread those who failed together. */
+export type Backoff = (typeof KINDS)[number]
+
+export interface BackoffOptions {
+  baseDelay?: Milliseconds | undefined
+  maxDelay?: Milliseconds | undefined
+  factor?: number | undefined
+  backoff?: Backoff | undefined
+  random?: (() => number) | undefined
+}
+
+/** Checks the options; what it gives tells the pause after an attempt, from the pause before it. */
+export function backoffOf(
+  options: BackoffOptions,
+): (attempt: number, previous: Milliseconds | undefined) => Milliseconds {
+  const { baseDelay = 100, maxDelay = 10_000, factor = 2, backoff = 'full-jitter' } = options
+  const random = checkFunction('random', options.random ?? Math.random)
+  checkMilliseconds('baseDelay', baseDelay)
+  checkMilliseconds('maxDelay', maxDelay)
+  checkChoice('backoff', KINDS, backoff)
+  if (typeof factor !== 'number' || !(factor >= 1))
+    throw badValue('factor', 'a number >= 1', factor)
+  const { MAX_VALUE } = Number
+  const capped = (delay: number): number => Math.min(delay, maxDelay, MAX_VALUE)
+  return (attempt, previous = baseDelay) => {
+    if (backoff === 'constant') return capped(baseDelay)
+    if (backoff === 'linear') return capped(baseDelay * attempt)
+    if (backoff === 'decorrelated-jitter') {
+      return capped(baseDelay + random() * (capped(previous * 3) - baseDelay))
+    }
+    // Infinity times a base of 0 would not be a number.
+    const delay = capped(baseDelay * Math.min(factor ** (attempt - 1), MAX_VALUE))
+    if (backoff === 'exponential') return delay
+    return backoff === 'full-jitter' ? random() * delay : (delay + random() * delay) / 2
+  }
+}

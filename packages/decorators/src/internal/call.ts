@@ -1,0 +1,161 @@
+import {
+  badValue,
+  type Cancellation,
+  CancellationToken,
+  checkInteger,
+  type Registration,
+  report,
+} from '@uno-async/core'
+import type { CommonOptions } from '../types.js'
+
+// biome-ignore lint/suspicious/noExplicitAny: whatever is decorated
+export type Fn = (this: any, ...args: any[]) => PromiseLike<unknown>
+
+/** One call of a decorated function: what was called, with what, and what can cancel it. */
+export class Call {
+  readonly fn: Fn
+  readonly self: unknown
+  readonly args: readonly unknown[]
+  readonly name: string | undefined
+  readonly index: number | undefined
+  readonly here: CancellationToken // the current token of the caller
+  readonly token: CancellationToken // what governs this call
+
+  constructor(
+    fn: Fn,
+    self: unknown,
+    args: readonly unknown[],
+    name: string | undefined,
+    { signal, signalArgument: index }: CommonOptions,
+  ) {
+    const here = CancellationToken.current
+    this.fn = fn
+    this.self = self
+    this.args = args
+    this.name = name
+    this.index = index
+    this.here = here
+    this.token =
+      signal === undefined && index === undefined
+        ? here
+        : CancellationToken.any(
+            typeof signal === 'function' ? signal(self, args) : signal,
+            here,
+            index === undefined ? index : carried(args[index]),
+          )
+  }
+
+  /** Calls the function with `token` as its own. To be called where `here` is current. Never throws. */
+  invoke(token: CancellationToken): Promise<unknown> {
+    const { fn, self, index } = this
+    let { args } = this
+    try {
+      if (index !== undefined && token.canBeCancelled) args = carrying(args, index, token)
+      const result: unknown =
+        token === this.here
+          ? fn.apply(self, args as [])
+          : token.run(() => fn.apply(self, args as []))
+      if (result instanceof Promise) return result
+      const { then, [Symbol.asyncIterator]: iterates } = Object(result)
+      if (iterates && typeof then !== 'function') {
+        throw new TypeError(`${nameOf(this.name)} returned an async iterator, not a promise`)
+      }
+      return Promise.resolve(result)
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+}
+
+export const nameOf = (name: string | undefined): string => (name ? `"${name}"` : 'The function')
+
+const isCancellation = (value: unknown): value is Cancellation =>
+  CancellationToken.is(value) || typeof (value as AbortSignal | null)?.aborted === 'boolean'
+
+const carried = (value: unknown): Cancellation | undefined =>
+  Object(value) === value && !isCancellation(value)
+    ? (value as { signal?: Cancellation }).signal
+    : (value as Cancellation | undefined)
+
+function carrying(
+  args: readonly unknown[],
+  index: number,
+  token: CancellationToken,
+): readonly unknown[] {
+  const given = args[index]
+  const like = (old: unknown): Cancellation => (CancellationToken.is(old) ? token : token.signal)
+  const copy = [...args]
+  copy[index] = isCancellation(given)
+    ? like(given)
+    : { ...(given as object), signal: like(carried(given)) }
+  return copy
+}
+
+/**
+ * What `start` gives, or a rejection as soon as `token` is cancelled, until `start` says that it is no longer
+ * to be left. The outcome of what was left is handled, and told to `onLate`.
+ */
+export function raced<T>(
+  token: CancellationToken,
+  start: (stay: () => void) => Promise<T>,
+  onLate?: (outcome: PromiseSettledResult<T>) => void,
+): Promise<T> {
+  let entry: Registration | undefined
+  let stays = false
+  const stay = (): void => {
+    stays = true
+    entry?.dispose()
+  }
+  const promise = start(stay)
+  // Async stack traces lead through a promise only where its own `resolve` is what follows.
+  return new Promise((resolve, reject) => {
+    if (!stays) {
+      entry = token.onCancelled(() => {
+        reject(token.error)
+        if (onLate) {
+          promise.then(
+            (value) => tell(onLate, { status: 'fulfilled', value }),
+            (reason) => tell(onLate, { status: 'rejected', reason }),
+          )
+        }
+      })
+    }
+    promise
+      .then(
+        (value) => {
+          stay()
+          return value
+        },
+        (error) => {
+          stay()
+          throw error
+        },
+      )
+      .then(resolve, reject)
+  })
+}
+
+/** Calls a hook that nobody waits for. */
+async function tell<T>(hook: (value: T) => unknown, value: T): Promise<void> {
+  try {
+    await hook(value)
+  } catch (error) {
+    report(error)
+  }
+}
+
+/** Gives the options back if they are fit for a Call. */
+export function checkCommon<O extends CommonOptions>(options: O): O {
+  if (Object(options) !== options) throw badValue('options', 'an object', options, TypeError)
+  const { name, signal, signalArgument } = options
+  if (name !== undefined && typeof name !== 'string') throw badValue('name', 'a string', name)
+  if (typeof signal !== 'function') CancellationToken.from(signal)
+  if (signalArgument !== undefined) checkInteger('signalArgument', signalArgument, 0)
+  return options
+}
+
+/** Gives `value` back if it is one of `choices`. */
+export function checkChoice<T>(option: string, choices: readonly T[], value: T): T {
+  if (choices.includes(value)) return value
+  throw badValue(option, choices.map((it) => `'${it}'`).join(' or '), value, TypeError)
+}

@@ -1,0 +1,87 @@
+import { checkFunction } from '@uno-async/core'
+import type { AsyncDecorator, CommonOptions } from '../types.js'
+import { Call, type Fn } from './call.js'
+
+/** How a decorator treats a call. */
+export type Around = (call: Call) => Promise<unknown>
+
+interface Metadata {
+  getOwnMetadataKeys?(target: object): unknown[]
+  getOwnMetadata(key: unknown, target: object): unknown
+  defineMetadata(key: unknown, value: unknown, target: object): void
+}
+
+/**
+ * The decorator that puts around every call what `setUp` gives. `setUp` is asked once for each function, method
+ * or field that is decorated, and told whether it belongs to an object.
+ */
+export function decorator(
+  options: CommonOptions,
+  setUp: (member: boolean) => Around,
+): AsyncDecorator {
+  return shapes((member) => {
+    const around = setUp(member)
+    return (fn, key, owner) => wrap(fn, around, options, key, owner)
+  })
+}
+
+/** Takes a function in any of the forms in which decorators are called, to have it wrapped. */
+function shapes(setUp: (member: boolean) => (fn: Fn, key?: unknown, owner?: object) => Fn) {
+  return ((value: Fn, context: unknown, descriptor?: PropertyDescriptor) => {
+    if (typeof context === 'string' || typeof context === 'symbol') {
+      const fn = descriptor?.value
+      if (typeof fn !== 'function') {
+        throw unfit(descriptor?.get ? 'getter' : descriptor?.set ? 'setter' : 'field', context)
+      }
+      return { ...descriptor, value: setUp(true)(fn, context) }
+    }
+    const { kind, name } = Object(context) as Partial<ClassMemberDecoratorContext>
+    if (kind && !/^(method|field)$/.test(kind)) throw unfit(kind, name)
+    const apply = setUp(!!kind)
+    if (kind !== 'field') return apply(value, name)
+    return function (this: object, initial: Fn) {
+      return apply(initial, name, this)
+    }
+  }) as AsyncDecorator
+}
+
+function wrap(
+  fn: Fn,
+  around: Around,
+  options: CommonOptions,
+  key: unknown = fn?.name,
+  owner?: object,
+): Fn {
+  checkFunction('fn', fn)
+  const kind = /^class\b|^\[object (.*Generator)F/.exec(
+    /^class\b/.test(Function.prototype.toString.call(fn))
+      ? 'class'
+      : Object.prototype.toString.call(fn),
+  )
+  if (kind) throw unfit(kind[1] ? `${kind[1]} function` : 'class', key)
+  const name = options.name ?? (fn.name || undefined)
+  // A method, since those have no `prototype`.
+  const { wrapper } = {
+    wrapper(this: unknown, ...args: unknown[]): Promise<unknown> {
+      try {
+        const call = new Call(fn, this ?? owner, args, name, options)
+        call.token.throwIfCancelled()
+        return around(call)
+      } catch (error) {
+        return Promise.reject(error)
+      }
+    },
+  }
+  const { prototype, ...own } = Object.getOwnPropertyDescriptors(fn)
+  Object.defineProperties(wrapper, own)
+  const { getOwnMetadataKeys, getOwnMetadata, defineMetadata } = Reflect as unknown as Metadata
+  for (const key of getOwnMetadataKeys?.(fn) ?? []) {
+    defineMetadata(key, getOwnMetadata(key, fn), wrapper)
+  }
+  return wrapper
+}
+
+const unfit = (kind: string, key: unknown): TypeError =>
+  new TypeError(
+    `Cannot decorate \`${String(key)}\`: a ${kind} is no function that returns a promise`,
+  )

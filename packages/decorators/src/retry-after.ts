@@ -1,0 +1,33 @@
+import type { Milliseconds } from '@uno-async/core'
+
+interface Headed {
+  readonly headers?: unknown
+  readonly response?: Headed | null
+  readonly retryAfter?: unknown
+}
+
+/**
+ * Reads how long a server asked to wait: from a Response, from an error with `response` or `headers` (`Retry-After`
+ * in seconds or as a date; a `Headers`, a `Map` or a plain object), or from a `retryAfter` in milliseconds, such as that of a
+ * RateLimitError. Undefined where there is none, or none that can be understood; 0 for a date that has passed.
+ *
+ * @example
+ * ```ts
+ * import { retryAfter } from '@uno-async/decorators'
+ * retryAfter(new Response(null, { status: 429, headers: { 'Retry-After': '2' } })) // 2000
+ * ```
+ */
+export function retryAfter(errorOrResponse: unknown): Milliseconds | undefined {
+  const { headers, response, retryAfter: own } = Object(errorOrResponse) as Headed
+  if (typeof own === 'number' && own >= 0) return own
+  const text = String(headerOf(headers) ?? headerOf(response?.headers) ?? '').trim()
+  if (/^\d+(\.\d+)?$/.test(text)) return Number(text) * 1000
+  const date = /^[a-z]{3}/i.test(text) ? Date.parse(text) : NaN
+  return date >= 0 ? Math.max(0, date - Date.now()) : undefined
+}
+
+function headerOf(headers: unknown): unknown {
+  const found = Object(headers) as Record<string, unknown> & { get?: unknown }
+  if (typeof found.get === 'function') return found.get('retry-after')
+  return found['retry-after'] ?? found['Retry-After']
+}
