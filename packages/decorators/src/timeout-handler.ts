@@ -1,4 +1,5 @@
 import {
+  type CancellationToken,
   CancellationTokenSource,
   checkFunction,
   checkMilliseconds,
@@ -6,7 +7,7 @@ import {
   type Milliseconds,
   type TimeoutError,
 } from '@uno-async/core'
-import { type Call, checkChoice, checkCommon, raced } from './internal/call.js'
+import { type Call, checkChoice, checkCommon, raced, tellLater } from './internal/call.js'
 import { decorator } from './internal/decorate.js'
 import type { AsyncDecorator, CancellationMode, CommonOptions } from './types.js'
 
@@ -57,6 +58,19 @@ export function timeoutHandler(options: Milliseconds | TimeoutHandlerOptions): A
     if (hook !== undefined) checkFunction(name, hook)
   }
 
+  /** The outcome of what was cancelled, if it comes within `grace`. */
+  async function patient(token: CancellationToken, promise: Promise<unknown>): Promise<unknown> {
+    const source = new CancellationTokenSource({ timeout: grace, ref: true })
+    try {
+      return await raced(source.token, () => promise, onLate)
+    } catch (error) {
+      const obeyed = source.token.owns(error) || token.owns(error) || isCancelled(error)
+      throw obeyed ? token.error : error
+    } finally {
+      source.close()
+    }
+  }
+
   async function limited(call: Call, after: Milliseconds): Promise<unknown> {
     const { name, token: outer } = call
     const source = new CancellationTokenSource({
@@ -67,26 +81,31 @@ export function timeoutHandler(options: Milliseconds | TimeoutHandlerOptions): A
       ref: true,
     })
     const { token } = source
+    let promise: Promise<unknown> | undefined
+    let left = false
     try {
-      token.throwIfCancelled()
-      if (mode === 'race') return await raced(token, () => call.invoke(token), onLate)
-      const promise = call.invoke(token)
-      try {
-        return await raced(token, () => promise)
-      } catch (error) {
-        if (!token.cancelled) throw error
+      if (!after) token.throwIfCancelled()
+      const started = (promise = call.invoke(token))
+      // `raced`, without what it costs to leave: closing the source does that.
+      return await new Promise((resolve, reject) => {
+        token.onCancelled(() => {
+          left = true
+          reject(token.error)
+        })
+        started.then(resolve, reject)
+      })
+    } catch (thrown) {
+      let error = thrown
+      if (promise && left && error === token.error) {
+        if (mode === 'cooperative') {
+          try {
+            return await patient(token, promise)
+          } catch (late) {
+            error = late
+          }
+        } else if (onLate) tellLater(promise, onLate)
       }
-      const patience = new CancellationTokenSource({ timeout: grace, ref: true })
-      try {
-        return await raced(patience.token, () => promise, onLate)
-      } catch (error) {
-        const obeyed = patience.token.owns(error) || token.owns(error) || isCancelled(error)
-        throw obeyed ? token.error : error
-      } finally {
-        patience.close()
-      }
-    } catch (error) {
-      if (fallback && token.error === error && outer.error !== error) {
+      if (fallback && error === token.error && error !== outer.error) {
         return await fallback(error as TimeoutError, call.args)
       }
       throw error

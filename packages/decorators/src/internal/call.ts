@@ -95,53 +95,48 @@ function carrying(
  * What `start` gives, or a rejection as soon as `token` is cancelled, until `start` says that it is no longer
  * to be left. The outcome of what was left is handled, and told to `onLate`.
  */
-export function raced<T>(
+export async function raced<T>(
   token: CancellationToken,
   start: (stay: () => void) => Promise<T>,
-  onLate?: (outcome: PromiseSettledResult<T>) => void,
+  onLate?: LateHook,
 ): Promise<T> {
   let entry: Registration | undefined
   let stays = false
+  let left = false
   const stay = (): void => {
     stays = true
     entry?.dispose()
   }
   const promise = start(stay)
-  // Async stack traces lead through a promise only where its own `resolve` is what follows.
-  return new Promise((resolve, reject) => {
-    if (!stays) {
-      entry = token.onCancelled(() => {
-        reject(token.error)
-        if (onLate) {
-          promise.then(
-            (value) => tell(onLate, { status: 'fulfilled', value }),
-            (reason) => tell(onLate, { status: 'rejected', reason }),
-          )
-        }
-      })
-    }
-    promise
-      .then(
-        (value) => {
-          stay()
-          return value
-        },
-        (error) => {
-          stay()
-          throw error
-        },
-      )
-      .then(resolve, reject)
-  })
+  try {
+    return await new Promise<T>((resolve, reject) => {
+      if (!stays) {
+        entry = token.onCancelled(() => {
+          left = true
+          reject(token.error)
+        })
+      }
+      // Its own `resolve`, not a function that calls it: there async stack traces would end.
+      promise.then(resolve, reject)
+    })
+  } catch (error) {
+    if (left && onLate && error === token.error) tellLater(promise, onLate)
+    throw error
+  } finally {
+    stay()
+  }
 }
 
-/** Calls a hook that nobody waits for. */
-async function tell<T>(hook: (value: T) => unknown, value: T): Promise<void> {
-  try {
-    await hook(value)
-  } catch (error) {
-    report(error)
-  }
+/** Told what became of something that nobody waits for any more. */
+export type LateHook = (outcome: PromiseSettledResult<unknown>) => unknown
+
+export function tellLater(promise: Promise<unknown>, hook: LateHook): void {
+  promise
+    .then(
+      (value) => hook({ status: 'fulfilled', value }),
+      (reason) => hook({ status: 'rejected', reason }),
+    )
+    .catch(report)
 }
 
 /** Gives the options back if they are fit for a Call. */
