@@ -71,7 +71,7 @@ export function limited<O extends OwnOptions>(
           stay()
           // A permit that comes after we left goes back at once.
           token.throwIfCancelled()
-          return restore(() => call.invoke(token))
+          return await restore(() => call.invoke(token))
         }, token),
       )
     }
