@@ -43,6 +43,6 @@ export function backoffOf(
     // Infinity times a base of 0 would not be a number.
     const delay = capped(baseDelay * Math.min(factor ** (attempt - 1), MAX_VALUE))
     if (backoff === 'exponential') return delay
-    return backoff === 'full-jitter' ? random() * delay : (delay + random() * delay) / 2
+    return backoff === 'full-jitter' ? random() * delay : delay * (0.5 + random() / 2)
   }
 }
