@@ -8,6 +8,13 @@ export interface CancellableOptions extends CommonOptions {
   mode?: CancellationMode | undefined
 }
 
+/** {@link cancellable} with options, or with none. */
+export interface MakeCancellable {
+  // Two signatures, since `options?` would take the `undefined` that a field decorator is called with.
+  (): AsyncDecorator
+  (options: CancellableOptions): AsyncDecorator
+}
+
 /**
  * Makes calls end when they are cancelled: by `signal`, by the current token, by the argument at `signalArgument`.
  *
@@ -26,13 +33,14 @@ export interface CancellableOptions extends CommonOptions {
  * await CancellationToken.timeout(5).run(work).catch(console.log) // TimeoutError: Timed out after 5 ms
  * ```
  */
-export const cancellable: AsyncDecorator & ((options?: CancellableOptions) => AsyncDecorator) = ((
+export const cancellable: AsyncDecorator & MakeCancellable = ((
   ...form: [CancellableOptions | undefined, unknown?, unknown?]
 ) => {
   const [first, context] = form
   const bare = typeof first === 'function' || context !== undefined
-  const options = checkCommon(bare ? {} : (first ?? {}))
-  const races = checkChoice('mode', ['race', 'cooperative'], options.mode ?? 'race') === 'race'
+  const options: CancellableOptions = checkCommon(bare || first === undefined ? {} : first)
+  const { mode = 'race' } = options
+  const races = checkChoice('mode', ['race', 'cooperative'], mode) === 'race'
   const made = decorator(options, () => (call) => {
     const { token } = call
     return races && token.canBeCancelled

@@ -5,7 +5,7 @@
  */
 
 export { attemptsOf, RetryError } from './attempts.js'
-export type { CancellableOptions } from './cancellable.js'
+export type { CancellableOptions, MakeCancellable } from './cancellable.js'
 export { cancellable } from './cancellable.js'
 export { compose } from './compose.js'
 export type { ConcurrentLimitedOptions } from './concurrent-limited.js'

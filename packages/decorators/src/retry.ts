@@ -127,7 +127,9 @@ export function retry(options: RetryOptions = {}): AsyncDecorator {
   if (maxAttempts !== Infinity) checkInteger('maxAttempts', maxAttempts, 1)
   checkMilliseconds('timeout', timeout)
   checkMilliseconds('attemptTimeout', attemptTimeout)
-  const classes = [retryOn ?? []].flat().map((it) => checkFunction('retryOn', it))
+  const classes = [retryOn === undefined ? [] : retryOn]
+    .flat()
+    .map((it) => checkFunction('retryOn', it))
   const hooks = { delay: delayOf, shouldRetry, shouldRetryResult, onRetry }
   let timed = false // whether somebody wants to know
   for (const [name, hook] of Object.entries(hooks)) {

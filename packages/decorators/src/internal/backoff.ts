@@ -25,8 +25,14 @@ export interface BackoffOptions {
 export function backoffOf(
   options: BackoffOptions,
 ): (attempt: number, previous: Milliseconds | undefined) => Milliseconds {
-  const { baseDelay = 100, maxDelay = 10_000, factor = 2, backoff = 'full-jitter' } = options
-  const random = checkFunction('random', options.random ?? Math.random)
+  const {
+    baseDelay = 100,
+    maxDelay = 10_000,
+    factor = 2,
+    backoff = 'full-jitter',
+    random = Math.random,
+  } = options
+  checkFunction('random', random)
   checkMilliseconds('baseDelay', baseDelay)
   checkMilliseconds('maxDelay', maxDelay)
   checkChoice('backoff', KINDS, backoff)
