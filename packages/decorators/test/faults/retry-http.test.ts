@@ -66,9 +66,9 @@ const hang: Answer = () => {}
 const request = (signal: AbortSignal) =>
   new Promise<Response>((resolve, reject) => {
     const sent = httpGet(url, { agent: false, signal }, (message) => {
-      const headers = Object.entries(message.headersDistinct).map(([name, [value]]) => [
+      const headers = Object.entries(message.headersDistinct).map(([name, values]) => [
         name,
-        value,
+        String(values),
       ])
       resolve(
         new Response(Readable.toWeb(message) as ReadableStream, {
