@@ -35,7 +35,7 @@ export class PricesController {
 
   // … and above them: what Nest notes on the method comes along.
   @timeoutHandler({
-    timeout: 100,
+    timeout: 500,
     signalArgument: 1,
     fallback: (error) => {
       throw new GatewayTimeoutException(error.message)

@@ -63,7 +63,7 @@ it('answers what takes too long with 504, and stops the work', async () => {
   const before = await stats()
   expect(await get('quick/2', { method: 'POST' })).toMatchObject({
     status: 504,
-    body: { message: '"quick" timed out after 100 ms' },
+    body: { message: '"quick" timed out after 500 ms' },
   })
   expect(await until(({ running }) => running === 0)).toMatchObject({
     running: 0,

@@ -339,7 +339,10 @@ describe('the hooks of retry', () => {
     settle(
       retry({
         ...steady,
-        onRetry: (it) => void (elapsed.push(it.elapsed), remaining.push(it.remaining)),
+        onRetry: (it) => {
+          elapsed.push(it.elapsed)
+          remaining.push(it.remaining)
+        },
       })(fn)(),
     )
     await vi.runAllTimersAsync()

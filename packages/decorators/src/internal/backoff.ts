@@ -1,17 +1,23 @@
 import { badValue, checkFunction, checkMilliseconds, type Milliseconds } from '@uno-async/core'
 import { checkChoice } from './call.js'
 
-const KINDS = [
+/** How the pauses between attempts grow. The jittered kinds spread those who failed together. */
+export type Backoff =
+  | 'constant'
+  | 'linear'
+  | 'exponential'
+  | 'full-jitter'
+  | 'equal-jitter'
+  | 'decorrelated-jitter'
+
+const KINDS: readonly Backoff[] = [
   'constant',
   'linear',
   'exponential',
   'full-jitter',
   'equal-jitter',
   'decorrelated-jitter',
-] as const
-
-/** How the pauses between attempts grow. The jittered kinds spread those who failed together. */
-export type Backoff = (typeof KINDS)[number]
+]
 
 export interface BackoffOptions {
   baseDelay?: Milliseconds | undefined
