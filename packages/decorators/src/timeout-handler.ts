@@ -1,4 +1,5 @@
 import {
+  badValue,
   type CancellationToken,
   CancellationTokenSource,
   checkFunction,
@@ -54,6 +55,9 @@ export function timeoutHandler(options: Milliseconds | TimeoutHandlerOptions): A
   if (typeof timeout !== 'function') checkMilliseconds('timeout', timeout)
   checkChoice('mode', ['race', 'cooperative'], mode)
   checkMilliseconds('grace', grace)
+  if (message !== undefined && typeof message !== 'string') {
+    throw badValue('message', 'a string', message, TypeError)
+  }
   for (const [name, hook] of Object.entries({ fallback, onLate })) {
     if (hook !== undefined) checkFunction(name, hook)
   }

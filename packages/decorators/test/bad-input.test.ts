@@ -52,6 +52,7 @@ const tables: [string, (options: object) => unknown, object, Record<string, unkn
     {
       ...common,
       timeout: [0, 1.5, Infinity, 2 ** 53, values[12]],
+      message: [undefined, 'text'],
       mode: [undefined],
       grace: duration,
       fallback: hook,

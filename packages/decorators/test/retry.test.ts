@@ -194,7 +194,7 @@ describe('cancelling retry', () => {
     expect(signal.mock.calls).toEqual([[self, [7]]])
   })
 
-  it('gives every attempt the token, and the values in force at the call', async () => {
+  it('gives every attempt the token of the call', async () => {
     const source = new CancellationTokenSource()
     const tokens: unknown[] = []
     const fn = retry({ baseDelay: 1 })(async () => {

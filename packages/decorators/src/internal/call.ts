@@ -143,7 +143,8 @@ export function tellLater(promise: Promise<unknown>, hook: LateHook): void {
 export function checkCommon<O extends CommonOptions>(options: O): O {
   if (Object(options) !== options) throw badValue('options', 'an object', options, TypeError)
   const { name, signal, signalArgument } = options
-  if (name !== undefined && typeof name !== 'string') throw badValue('name', 'a string', name)
+  if (name !== undefined && typeof name !== 'string')
+    throw badValue('name', 'a string', name, TypeError)
   if (typeof signal !== 'function') CancellationToken.from(signal)
   if (signalArgument !== undefined) checkInteger('signalArgument', signalArgument, 0)
   return options

@@ -1,0 +1,6 @@
+import { enableAsyncContext } from '@uno-async/core'
+import { beforeAll, describe } from 'vitest'
+import { contextContract } from './context.contract.ts'
+
+beforeAll(() => void enableAsyncContext())
+describe('with async context', () => contextContract(true))
