@@ -356,6 +356,7 @@ it('says all that the package exports', () => {
     'enableAsyncContext',
     'isCancelled',
     'isTimeout',
+    'report',
     'shield',
   ])
 })

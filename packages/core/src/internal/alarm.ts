@@ -66,8 +66,7 @@ class Bucket implements Link {
 
 function start(bucket: Bucket): void {
   const wait = Math.max(0, Math.min(Math.ceil(bucket.due - performance.now()), MAX))
-  // a number or an object, by the host
-  bucket.timer = setTimeout(fire, wait, bucket, wait) as unknown as number
+  bucket.timer = setTimeout(fire, wait, bucket, wait)
   if (bucket.key < 0) (bucket.timer as { unref?(): void }).unref?.()
 }
 
