@@ -229,7 +229,7 @@ export function rearm(tokens: Iterable<CancellationToken>): void {
 }
 
 /** Listens to what can cancel this token by itself, unless a parent's deadline comes first and brings it along. */
-export function arm(token: CancellationToken): void {
+function arm(token: CancellationToken): void {
   const { foreign, limit } = token
   if (foreign) {
     const fire = (): void => dispatch(token)
