@@ -1,6 +1,6 @@
 import type { Milliseconds, Registration } from '../contracts.js'
 import { CancelledError, TimeoutError } from '../errors.js'
-import type { CancellationToken, CancellationTokenSourceOptions } from '../token.js'
+import type { CancellationToken } from '../token.js'
 import { Alarm } from './alarm.js'
 import { append, type Link, linked, unlink } from './link.js'
 import { report } from './report.js'
@@ -36,19 +36,22 @@ export class Cause {
 export class Limit extends Alarm {
   readonly token: CancellationToken
   readonly after: Milliseconds
-  readonly options: CancellationTokenSourceOptions
+  readonly message: string | undefined
+  readonly ref: boolean // keeps the process alive
   cause: Cause | undefined = undefined // once it has passed
 
   constructor(
     token: CancellationToken,
     at: number,
     after: Milliseconds,
-    options: CancellationTokenSourceOptions,
+    message?: string,
+    ref = false,
   ) {
     super(at)
     this.token = token
     this.after = after
-    this.options = options
+    this.message = message
+    this.ref = ref
   }
 
   ring(): void {
@@ -164,7 +167,7 @@ export function reasonOf(cause: Cause): unknown {
     const { limit, name } = cause.origin
     cause.reason =
       cause === limit?.cause
-        ? new TimeoutError(limit.options.message, { timeout: limit.after, operation: name })
+        ? new TimeoutError(limit.message, { timeout: limit.after, operation: name })
         : new CancelledError(name ? `"${name}" was cancelled` : undefined)
   }
   return cause.reason
@@ -234,7 +237,7 @@ function arm(token: CancellationToken): void {
     token.ignore = () => foreign.removeEventListener('abort', fire)
   } else if (limit) {
     limit.clear()
-    if (token.parents.every(({ deadline }) => limit.at < deadline)) limit.set(!!limit.options.ref)
+    if (token.parents.every(({ deadline }) => limit.at < deadline)) limit.set(limit.ref)
   }
 }
 
