@@ -51,10 +51,14 @@ const jobs: Record<string, (i: number) => Promise<unknown> | unknown> = {
 describe('10 000 times', () => {
   it.each(Object.keys(jobs))('%s leaves nothing behind', async (name) => {
     const job = jobs[name] as (i: number) => unknown
-    for (let i = 0; i < 1_000; i++) await job(i)
-    const before = heap()
-    for (let i = 0; i < 10_000; i++) await job(i)
-    expect(heap() - before).toBeLessThan(256 * 1024)
+    // What grows only at first is code and caches; a leak grows every time.
+    const growth: number[] = []
+    for (let round = 0; round < 5 && !growth.some((bytes) => bytes < 64 * 1024); round++) {
+      const before = heap()
+      for (let i = 0; i < 10_000; i++) await job(i)
+      growth.push(heap() - before)
+    }
+    expect(Math.min(...growth)).toBeLessThan(64 * 1024)
   })
 
   it('the token has no listener left', () => {
