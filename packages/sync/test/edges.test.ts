@@ -195,7 +195,7 @@ describe('AsyncSemaphore', () => {
   })
 })
 
-describe('a hundred thousand waiters', () => {
+describe('a hundred thousand waiters', { timeout: 60_000 }, () => {
   const N = 100_000
 
   it('are cancelled from the last to the first', async () => {

@@ -19,6 +19,8 @@ import { Hold } from './hold.js'
 import { nothing } from './nothing.js'
 import { observer } from './observer.js'
 
+export const NONE: Request = {}
+
 /** What all of the family ask for. */
 export interface Request extends AcquireOptions {
   weight?: number | undefined
@@ -62,7 +64,7 @@ export class Permits {
   }
 
   /** A lease at once, or else a place in the line. */
-  enter(options: Request = {}): Lease | Promise<Lease> {
+  enter(options: Request = NONE): Lease | Promise<Lease> {
     const { weight, label, signal, timeout = Infinity, priority = 0 } = options
     checkMilliseconds('timeout', timeout)
     if (typeof priority !== 'number' || Number.isNaN(priority)) {
@@ -87,7 +89,7 @@ export class Permits {
     return waiting
   }
 
-  tryEnter(options: Pick<Request, 'weight' | 'label'> = {}): Lease | undefined {
+  tryEnter(options: Pick<Request, 'weight' | 'label'> = NONE): Lease | undefined {
     const hold = this.request(options.weight, options.label)
     return this.closed || !this.fits(hold.weight, 0) ? undefined : this.grant(hold, turnNow())
   }
