@@ -129,10 +129,10 @@ export class Permits {
     return observer ? observer.granted(hold) : hold
   }
 
-  /** Gives back what is held no more. */
+  /** Gives back what is held no more, once. */
   settle(hold: Hold): void {
-    if (hold.held || hold.inner?.busy) return
     const { prev, next } = hold
+    if (hold.held || hold.inner?.busy || !(prev || this.first === hold)) return
     if (prev) prev.next = next
     else this.first = next
     if (next) next.prev = prev
