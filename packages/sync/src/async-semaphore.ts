@@ -42,7 +42,6 @@ export class AsyncSemaphore implements Disposable, AsyncDisposable {
     return this.#permits.capacity
   }
 
-  /** @throws TypeError, RangeError */
   set capacity(permits: number) {
     this.#permits.capacity = checkCount('capacity', permits)
     this.#permits.pump()

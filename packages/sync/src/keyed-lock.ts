@@ -10,7 +10,7 @@ import {
 } from '@uno-async/core'
 import { Bundle, RemoteBundle, runHoldingAll } from './internal/bundle.js'
 import { LockPermits } from './internal/lock-permits.js'
-import { acquire, isThenable, run } from './internal/run.js'
+import { acquire, run } from './internal/run.js'
 import type { LockBackend, RemoteLease } from './lock-backend.js'
 import { checkCount, checkName, type QueueOptions } from './options.js'
 
@@ -178,7 +178,7 @@ export class KeyedLock<K = string> implements Disposable {
       for (const permits of all) permits.refuseDeadlock()
       for (const permits of all) {
         const lease = permits.line(rest())
-        local.push(isThenable(lease) ? await lease : lease)
+        local.push(lease instanceof Promise ? await lease : lease)
       }
       if (!backend) return new Bundle(local)
       // What is local was taken first by everybody, what is remote in the order that all processes share.

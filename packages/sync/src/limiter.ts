@@ -48,7 +48,6 @@ export class Limiter implements Disposable, AsyncDisposable {
     return this.#limit
   }
 
-  /** @throws TypeError, RangeError */
   set limit(limit: number) {
     this.#limit = checkCount('limit', limit)
     this.#apply()

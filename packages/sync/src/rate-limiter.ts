@@ -18,7 +18,7 @@ import {
   WaitQueue,
 } from '@uno-async/core'
 import { span } from './internal/clock.js'
-import { Bucket, type Rate, Window } from './internal/rate.js'
+import { Bucket, checkRate, type Rate, Window } from './internal/rate.js'
 import { RateRequest } from './internal/rate-request.js'
 import { acquire, run } from './internal/run.js'
 import { Store, type StoreDecision } from './internal/store.js'
@@ -68,7 +68,7 @@ export class RateLimiter implements Disposable {
     if (!this.#strict && algorithm !== 'token-bucket') {
       throw badValue('algorithm', "'token-bucket' or 'sliding-window'", algorithm, TypeError)
     }
-    const most = this.#check(limit, interval, burst)
+    const most = checkRate(this.#strict, limit, interval, burst)
     this.#rate = this.#strict ? new Window(limit, interval) : new Bucket(limit, interval, most)
     this.#burst = burst
     this.#store = options.store === undefined ? undefined : new Store(options, this.name)
@@ -142,7 +142,7 @@ export class RateLimiter implements Disposable {
   }): void {
     const rate = this.#rate
     const { limit = rate.limit, interval = rate.interval, burst = this.#burst } = options
-    const most = this.#check(limit, interval, burst)
+    const most = checkRate(this.#strict, limit, interval, burst)
     rate.update(limit, interval, most, this.#clock())
     this.#burst = burst
     this.#pump()
@@ -185,19 +185,6 @@ export class RateLimiter implements Disposable {
 
   [Symbol.dispose](): void {
     this.close()
-  }
-
-  #check(limit: number, interval: number, burst: number | undefined): number {
-    if (this.#strict) checkInteger('limit', limit, 1)
-    else if (!(checkMilliseconds('limit', limit) > 0 && limit < Infinity)) {
-      throw badValue('limit', 'a finite number > 0', limit)
-    }
-    if (!(checkMilliseconds('interval', interval) > 0 && interval < Infinity)) {
-      throw badValue('interval', 'a finite duration in milliseconds (> 0)', interval)
-    }
-    if (burst === undefined) return Math.max(1, Math.floor(limit))
-    if (this.#strict) throw badValue('burst', 'left out for a sliding window', burst, TypeError)
-    return checkInteger('burst', burst, 1)
   }
 
   #cost(cost = 1): number {

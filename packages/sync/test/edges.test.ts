@@ -195,7 +195,7 @@ describe('AsyncSemaphore', () => {
   })
 })
 
-describe('a hundred thousand waiters', () => {
+describe('a hundred thousand waiters', { timeout: 60_000 }, () => {
   const N = 100_000
 
   it('are cancelled from the last to the first', async () => {
@@ -329,6 +329,26 @@ describe('AsyncLock', () => {
     for (const held of [stranger, {}, null, 5]) {
       await expect(lock.acquire({ held: held as Lease })).rejects.toThrow(TypeError)
     }
+  })
+
+  it('passes on once, also past one inside whose deadline nobody was told of yet', async () => {
+    const lock = new AsyncLock({ reentrant: true })
+    const outer = await lock.acquire()
+    const inner = await lock.acquire({ held: outer })
+    const { token } = new CancellationTokenSource({ timeout: 5 })
+    const dead = lock.acquire({ held: outer, signal: token })
+    const next = [lock.acquire(), lock.acquire()] as const
+    outer.release()
+    const now = vi.spyOn(performance, 'now').mockReturnValue(performance.now() + 10)
+    inner.release()
+    now.mockRestore()
+    await expect(dead).rejects.toBe(token.error)
+    const first = await next[0]
+    await flush()
+    expect([lock.waiting, lock.inspect().available]).toEqual([1, 0])
+    first.release()
+    ;(await next[1]).release()
+    expect(lock.inspect().available).toBe(1)
   })
 
   it('makes a newcomer of a detached call after the release', async () => {

@@ -57,7 +57,7 @@ interface Job {
   lease?: Lease
 }
 
-describe('AsyncSemaphore, against a model', () => {
+describe('AsyncSemaphore, against a model', { timeout: 60_000 }, () => {
   it('no permit is lost or given twice, equals go in order, everything settles, nothing is left', async () => {
     await fc.assert(
       fc.asyncProperty(
@@ -160,42 +160,46 @@ const makers = {
   },
 } as const
 
-describe.each(Object.entries(makers))('%s, in every interleaving', (name, make) => {
-  it('jobs that acquire again at once after the release are never too many, and all get through', async () => {
-    const most = name.endsWith('two') ? 2 : 1
-    await fc.assert(
-      fc.asyncProperty(
-        fc.scheduler(),
-        fc.array(fc.integer({ min: 1, max: 3 }), { minLength: 2, maxLength: 5 }),
-        fc.array(fc.nat(4), { maxLength: 2 }),
-        async (scheduler, rounds, cancelled) => {
-          const lock = make()
-          let inside = 0
-          const order: string[] = []
-          const job = async (id: number, times: number, signal?: AbortSignal) => {
-            for (let round = 0; round < times; round++) {
-              const lease = await lock.acquire({ signal }).catch(() => undefined)
-              if (!lease) return
-              expect(++inside).toBeLessThanOrEqual(most)
-              await scheduler.schedule(Promise.resolve(), `job ${id}`)
-              inside--
-              lease.release() // and acquires again in the same tick
+describe.each(Object.entries(makers))(
+  '%s, in every interleaving',
+  { timeout: 60_000 },
+  (name, make) => {
+    it('jobs that acquire again at once after the release are never too many, and all get through', async () => {
+      const most = name.endsWith('two') ? 2 : 1
+      await fc.assert(
+        fc.asyncProperty(
+          fc.scheduler(),
+          fc.array(fc.integer({ min: 1, max: 3 }), { minLength: 2, maxLength: 5 }),
+          fc.array(fc.nat(4), { maxLength: 2 }),
+          async (scheduler, rounds, cancelled) => {
+            const lock = make()
+            let inside = 0
+            const order: string[] = []
+            const job = async (id: number, times: number, signal?: AbortSignal) => {
+              for (let round = 0; round < times; round++) {
+                const lease = await lock.acquire({ signal }).catch(() => undefined)
+                if (!lease) return
+                expect(++inside).toBeLessThanOrEqual(most)
+                await scheduler.schedule(Promise.resolve(), `job ${id}`)
+                inside--
+                lease.release() // and acquires again in the same tick
+              }
+              order.push(`${id}`)
             }
-            order.push(`${id}`)
-          }
-          const controllers = rounds.map(() => new AbortController())
-          const all = rounds.map((times, id) => job(id, times, controllers[id]?.signal))
-          for (const id of cancelled) {
-            void scheduler
-              .schedule(Promise.resolve(), `cancel ${id}`)
-              .then(() => controllers[id]?.abort())
-          }
-          await scheduler.waitFor(Promise.all(all))
-          expect(inside).toBe(0)
-          expect(lock.inspect()).toMatchObject({ holders: [], waiters: [] })
-        },
-      ),
-      { numRuns: 1_000 },
-    )
-  })
-})
+            const controllers = rounds.map(() => new AbortController())
+            const all = rounds.map((times, id) => job(id, times, controllers[id]?.signal))
+            for (const id of cancelled) {
+              void scheduler
+                .schedule(Promise.resolve(), `cancel ${id}`)
+                .then(() => controllers[id]?.abort())
+            }
+            await scheduler.waitFor(Promise.all(all))
+            expect(inside).toBe(0)
+            expect(lock.inspect()).toMatchObject({ holders: [], waiters: [] })
+          },
+        ),
+        { numRuns: 1_000 },
+      )
+    })
+  },
+)

@@ -1,7 +1,7 @@
 import { AsyncVariable, badValue, type Lease, type Snapshot } from '@uno-async/core'
 import { DeadlockError } from '../deadlock-error.js'
 import { type Hold, holdOf } from './hold.js'
-import { Permits, type Request } from './permits.js'
+import { NONE, Permits, type Request } from './permits.js'
 
 // The innermost hold of this flow; the others are its parents.
 const flow = /*#__PURE__*/ new AsyncVariable<Hold | undefined>({ name: '@uno-async/sync' })
@@ -30,7 +30,7 @@ export class LockPermits extends Permits {
   reentrant = false
   outer: Hold | undefined = undefined // this is the line of those who re-enter that hold
 
-  override enter(options: Request = {}): Lease | Promise<Lease> {
+  override enter(options: Request = NONE): Lease | Promise<Lease> {
     const { held } = options
     if (held === undefined && !this.reentrant) this.refuseDeadlock()
     const mine = held === undefined ? this.mine() : this.own(held)

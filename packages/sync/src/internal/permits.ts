@@ -19,6 +19,8 @@ import { Hold } from './hold.js'
 import { nothing } from './nothing.js'
 import { observer } from './observer.js'
 
+export const NONE: Request = {}
+
 /** What all of the family ask for. */
 export interface Request extends AcquireOptions {
   weight?: number | undefined
@@ -62,7 +64,7 @@ export class Permits {
   }
 
   /** A lease at once, or else a place in the line. */
-  enter(options: Request = {}): Lease | Promise<Lease> {
+  enter(options: Request = NONE): Lease | Promise<Lease> {
     const { weight, label, signal, timeout = Infinity, priority = 0 } = options
     checkMilliseconds('timeout', timeout)
     if (typeof priority !== 'number' || Number.isNaN(priority)) {
@@ -87,7 +89,7 @@ export class Permits {
     return waiting
   }
 
-  tryEnter(options: Pick<Request, 'weight' | 'label'> = {}): Lease | undefined {
+  tryEnter(options: Pick<Request, 'weight' | 'label'> = NONE): Lease | undefined {
     const hold = this.request(options.weight, options.label)
     return this.closed || !this.fits(hold.weight, 0) ? undefined : this.grant(hold, turnNow())
   }
@@ -127,10 +129,10 @@ export class Permits {
     return observer ? observer.granted(hold) : hold
   }
 
-  /** Gives back what is held no more. */
+  /** Gives back what is held no more, once. */
   settle(hold: Hold): void {
-    if (hold.held || hold.inner?.busy) return
     const { prev, next } = hold
+    if (hold.held || hold.inner?.busy || !(prev || this.first === hold)) return
     if (prev) prev.next = next
     else this.first = next
     if (next) next.prev = prev

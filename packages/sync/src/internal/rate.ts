@@ -1,3 +1,5 @@
+import { badValue, checkInteger } from '@uno-async/core'
+
 /** How many may go when. Times come from outside and never go back. */
 export interface Rate {
   limit: number
@@ -110,4 +112,24 @@ export class Window implements Rate {
   #nth(i: number): number {
     return this.#times[(this.#oldest + i) % this.#times.length] as number
   }
+}
+
+/** Checks what is given of a rate; gives how much may go at once. */
+export function checkRate(
+  strict: boolean,
+  limit: number,
+  interval: number,
+  burst: number | undefined,
+): number {
+  if (strict) checkInteger('limit', limit, 1)
+  else checkFinite('limit', limit)
+  checkFinite('interval', interval)
+  if (burst === undefined) return Math.max(1, Math.floor(limit))
+  if (strict) throw badValue('burst', 'left out for a sliding window', burst, TypeError)
+  return checkInteger('burst', burst, 1)
+}
+
+function checkFinite(option: string, value: number): void {
+  if (Number.isFinite(value) && value > 0) return
+  throw badValue(option, 'a finite number > 0', value)
 }

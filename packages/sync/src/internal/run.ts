@@ -19,7 +19,7 @@ type Hold = <R>(lease: Lease, fn: () => R) => R
 export function acquire(door: Door, options: Request | undefined): Promise<Lease> {
   try {
     const lease = door.enter(options)
-    return isThenable(lease) ? (lease as Promise<Lease>) : Promise.resolve(lease)
+    return lease instanceof Promise ? lease : Promise.resolve(lease)
   } catch (error) {
     return Promise.reject(error)
   }
@@ -35,7 +35,7 @@ export function run<R>(
   try {
     checkFunction('body', body)
     const lease = door.enter(options)
-    if (!isThenable(lease)) {
+    if (!(lease instanceof Promise)) {
       return Promise.resolve(use(lease, body, options, hold)) as Promise<Awaited<R>>
     }
     const inContext = captureContext()
@@ -53,18 +53,12 @@ function use<R>(
   options: Request | undefined,
   hold: Hold | undefined,
 ): R | PromiseLike<R> {
-  return ending(
-    () => {
-      const token = CancellationToken.from(options?.signal)
-      token.throwIfCancelled() // it may have been since the grant
-      return hold ? hold(lease, () => body(lease, token)) : body(lease, token)
-    },
-    () => lease.release(),
-  )
+  return ending(() => {
+    const token = CancellationToken.from(options?.signal)
+    token.throwIfCancelled() // it may have been since the grant
+    return hold ? hold(lease, () => body(lease, token)) : body(lease, token)
+  }, lease)
 }
-
-export const isThenable = <T>(value: T | PromiseLike<T>): value is PromiseLike<T> =>
-  typeof (value as PromiseLike<T> | null | undefined)?.then === 'function'
 
 /** Calls fn with the token of a source, in force meanwhile; closes the source when it is done. */
 export function closing<R>(
@@ -72,33 +66,34 @@ export function closing<R>(
   fn: (token: CancellationToken) => R | PromiseLike<R>,
 ): R | PromiseLike<R> {
   const { token } = source
-  return ending(
-    () => token.run(() => fn(token)),
-    () => source.close(),
-  )
+  return ending(() => token.run(() => fn(token)), { release: () => source.close() })
 }
 
-/** Calls fn, and `end` once that has an outcome. */
-function ending<R>(fn: () => R | PromiseLike<R>, end: () => unknown): R | PromiseLike<R> {
+/** Calls fn, and releases `held` once that has an outcome. */
+function ending<R>(fn: () => R | PromiseLike<R>, held: { release(): unknown }): R | PromiseLike<R> {
   let result: R | PromiseLike<R>
   try {
     result = fn()
     if (isThenable(result)) {
       return Promise.resolve(result).then(
         (value) => {
-          end()
+          held.release()
           return value
         },
         (error) => {
-          end()
+          held.release()
           throw error
         },
       )
     }
   } catch (error) {
-    end()
+    held.release()
     throw error
   }
-  end()
+  held.release()
   return result
 }
+
+export const isThenable = <T>(value: T | PromiseLike<T>): value is PromiseLike<T> =>
+  value instanceof Promise ||
+  typeof (value as PromiseLike<T> | null | undefined)?.then === 'function'

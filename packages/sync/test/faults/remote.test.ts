@@ -55,7 +55,8 @@ describe.runIf(runnable).each(['postgres', 'redis'] as const)('locks in %s', (ki
     const child = fork(file, [kind, `${server.port}`, `${TTL}`, `${holdFor}`])
     const events: Record<string, string>[] = []
     child.on('message', (event: Record<string, string>) => {
-      if (event['write']) resource.write(BigInt(event['write']))
+      const { write } = event
+      if (write) resource.write(BigInt(write))
       else events.push(event)
     })
     ends.push(() => child.kill('SIGKILL'))
