@@ -287,12 +287,12 @@ export interface CancellationTokenSourceOptions {
  */
 export class CancellationTokenSource implements Disposable {
   readonly token: CancellationToken
-  readonly #message: string | undefined
-  readonly #ref: boolean | undefined
+  /** @internal */
+  readonly options: CancellationTokenSourceOptions
 
   /** @throws TypeError, RangeError */
   constructor(options: CancellationTokenSourceOptions = {}) {
-    const { signal, timeout = Infinity, deadline = Infinity, name, message, ref } = options
+    const { signal, timeout = Infinity, deadline = Infinity, name, message } = options
     checkString('name', name)
     checkString('message', message)
     if (typeof deadline !== 'number' || Number.isNaN(deadline)) {
@@ -304,13 +304,12 @@ export class CancellationTokenSource implements Disposable {
       : behind(CancellationToken.from(signal as Cancellation | undefined))
     this.token = new CancellationToken(parents, true)
     this.token.name = name
-    this.#message = message
-    this.#ref = ref
+    this.options = options
     if (timeout < Infinity || deadline < Infinity) {
       const now = performance.now()
       const after = Math.min(timeout, Math.max(0, deadline - now))
       const at = Math.min(now + timeout, deadline)
-      this.token.limit = new Limit(this.token, at, after, message, ref)
+      this.token.limit = new Limit(this.token, at, after, options)
     }
   }
 
@@ -330,7 +329,7 @@ export class CancellationTokenSource implements Disposable {
     if (!token.open || causeOf(token)) return
     token.limit?.clear()
     const at = performance.now() + after
-    token.limit = at < Infinity ? new Limit(token, at, after, this.#message, this.#ref) : undefined
+    token.limit = at < Infinity ? new Limit(token, at, after, this.options) : undefined
     rearm(following(token))
   }
 

@@ -1,6 +1,6 @@
 import type { Milliseconds, Registration } from '../contracts.js'
 import { CancelledError, TimeoutError } from '../errors.js'
-import type { CancellationToken } from '../token.js'
+import type { CancellationToken, CancellationTokenSourceOptions } from '../token.js'
 import { Alarm } from './alarm.js'
 import { append, type Link, linked, unlink } from './link.js'
 import { report } from './report.js'
@@ -36,22 +36,19 @@ export class Cause {
 export class Limit extends Alarm {
   readonly token: CancellationToken
   readonly after: Milliseconds
-  readonly message: string | undefined
-  readonly ref: boolean // keeps the process alive
+  readonly options: CancellationTokenSourceOptions
   cause: Cause | undefined = undefined // once it has passed
 
   constructor(
     token: CancellationToken,
     at: number,
     after: Milliseconds,
-    message?: string,
-    ref = false,
+    options: CancellationTokenSourceOptions,
   ) {
     super(at)
     this.token = token
     this.after = after
-    this.message = message
-    this.ref = ref
+    this.options = options
   }
 
   ring(): void {
@@ -167,7 +164,7 @@ export function reasonOf(cause: Cause): unknown {
     const { limit, name } = cause.origin
     cause.reason =
       cause === limit?.cause
-        ? new TimeoutError(limit.message, { timeout: limit.after, operation: name })
+        ? new TimeoutError(limit.options.message, { timeout: limit.after, operation: name })
         : new CancelledError(name ? `"${name}" was cancelled` : undefined)
   }
   return cause.reason
@@ -237,7 +234,7 @@ function arm(token: CancellationToken): void {
     token.ignore = () => foreign.removeEventListener('abort', fire)
   } else if (limit) {
     limit.clear()
-    if (token.parents.every(({ deadline }) => limit.at < deadline)) limit.set(limit.ref)
+    if (token.parents.every(({ deadline }) => limit.at < deadline)) limit.set(!!limit.options.ref)
   }
 }
 
