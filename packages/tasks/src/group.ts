@@ -5,29 +5,28 @@ import {
   CancellationTokenSource,
   CancelledError,
   ClosedError,
-  captureContext,
   checkFunction,
   checkMilliseconds,
   type Milliseconds,
   type Registration,
-  TimeoutError,
   UnoAsyncError,
-  WaitQueue,
 } from '@uno-async/core'
 import { isEcho, throwAll } from './errors.js'
 import { checkGroupOptions, type Settings } from './internal/check.js'
+import { turnNow } from './internal/clock.js'
 import { Completed } from './internal/completed.js'
-import { enter, execute } from './internal/execute.js'
+import { execute } from './internal/execute.js'
 import { Failures } from './internal/failures.js'
+import { currentFrame, type Frame, runIn } from './internal/frame.js'
 import { beginGrace } from './internal/grace.js'
 import { nextId } from './internal/id.js'
-import { currentPlace, inTask, type Observer, type Place } from './internal/place.js'
+import { currentPlace, inTask, type Observer, type Place, valuesIn } from './internal/place.js'
 import { tell } from './internal/report.js'
 import { Roster } from './internal/roster.js'
 import { startTask } from './internal/start-task.js'
 import { isThenable } from './internal/thenable.js'
 import { treeOf } from './internal/tree.js'
-import { cancelling, type Ending, finish, start, TaskHandle } from './task.js'
+import { cancelling, type Ending, TaskHandle, type TaskLink } from './task.js'
 import type {
   Task,
   TaskFunction,
@@ -68,10 +67,12 @@ export class TaskGroup implements AsyncDisposable {
   /** Drops failures that somebody has seen. @internal */ forgetful = false
 
   readonly #settings: Settings
-  readonly #since: number = performance.now()
+  readonly #since: number = turnNow()
+  readonly #frame: Frame | undefined = currentFrame()
   readonly #source: CancellationTokenSource
-  readonly #watch: Registration
-  #services: CancellationTokenSource | undefined // apart from ours: they are cancelled last
+  readonly #link: TaskLink
+  #watch: Registration | undefined
+  #services: (TaskLink & { source: CancellationTokenSource }) | undefined // apart from ours: they are cancelled last
   readonly #tasks: Roster
   #body = false // the body of run() is running
   #joining = false
@@ -80,7 +81,8 @@ export class TaskGroup implements AsyncDisposable {
   #closed = false
   readonly #failures = new Failures()
   #feeds: Set<Completed> | undefined
-  #idle: WaitQueue | undefined // for the last task to end
+  #idle: Promise<void> | undefined // resolves when the last task has ended
+  #wake: (() => void) | undefined
   // Invariants:
   //   I1  closed: no tasks, and nothing is linked to the parent token
   //   I2  cancelled: nothing is queued
@@ -101,7 +103,7 @@ export class TaskGroup implements AsyncDisposable {
     let value: R | undefined
     group.#body = true
     try {
-      value = await enter(group, token, () => body(group))
+      value = await runIn(group, body, group)
     } catch (error) {
       // woken by the cancellation of its group is no failure of its own
       if (!isEcho(token, error)) group.#fail(error)
@@ -131,13 +133,20 @@ export class TaskGroup implements AsyncDisposable {
     })
     this.outer = owner ?? currentPlace()
     this.observer = observer ?? this.outer?.observer
-    if (this.outer) (this.outer.groups ??= new Set()).add(this)
-    this.#watch = this.token.onCancelled(TaskGroup.#onCancelled, this)
+    this.#link = { signal: this.token }
+    if (!this.outer) return
+    ;(this.outer.groups ??= new Set()).add(this)
+    this.#listen()
   }
 
   /** Cancelled when the group is to stop: pass it on to what the body waits for. */
   get token(): CancellationToken {
     return this.#source.token
+  }
+
+  /** @internal */
+  get values(): ReadonlyMap<object, unknown> {
+    return valuesIn(this, this.#frame)
   }
 
   get state(): 'open' | 'joining' | 'cancelling' | 'closed' {
@@ -165,10 +174,10 @@ export class TaskGroup implements AsyncDisposable {
   createTask<T>(run: TaskFunction<T>, options: TaskOptions = {}): Task<T> {
     const task = this.#add(checkFunction('run', run), options)
     task.free = task.service
-    if (task.free || !this.#tasks.full || task.token.cancelled) this.start(task)
+    if (task.free || !this.#tasks.full || task.link.signal.cancelled) this.start(task)
     else {
-      task.context = captureContext()
       this.#tasks.queued ??= task
+      this.#listen()
     }
     return task as Task<unknown> as Task<T>
   }
@@ -190,7 +199,7 @@ export class TaskGroup implements AsyncDisposable {
     if (!isThenable(promise)) throw badValue('promise', 'a promise', promise, TypeError)
     const task = this.#add(() => promise, { name })
     task.free = true
-    this.#launch(task)
+    execute(task)
     return task as Task<unknown> as Task<T>
   }
 
@@ -200,10 +209,13 @@ export class TaskGroup implements AsyncDisposable {
    * @throws the cancellation of `signal` or of the group; ClosedError (`ERR_CLOSED`)
    */
   whenSlotFree(options: { signal?: Cancellation | undefined } = {}): Promise<void> {
-    return this.#tasks.whenFree(options.signal, () => {
+    try {
+      CancellationToken.from(options.signal).throwIfCancelled()
       if (this.#closed) throw this.#closedError()
-      this.token.throwIfCancelled()
-    })
+      return this.#tasks.whenFree(CancellationToken.any(options.signal, this.token))
+    } catch (error) {
+      return Promise.reject(error)
+    }
   }
 
   /** Gives how tasks end, as they end, from now on; until the group is no longer open and its last task has ended. */
@@ -211,6 +223,7 @@ export class TaskGroup implements AsyncDisposable {
     const feeds = (this.#feeds ??= new Set())
     const feed: Completed = new Completed(() => feeds.delete(feed))
     feeds.add(feed)
+    this.#listen()
     this.#check()
     return feed
   }
@@ -240,7 +253,7 @@ export class TaskGroup implements AsyncDisposable {
     this.#stopping = true
     this.#cancel(reason)
     this.#check()
-    if (this.#tasks.size && !this.#isOwnTask()) await (this.#idle ??= new WaitQueue()).wait()
+    if (this.#tasks.size && !this.#isOwnTask()) await this.#whenIdle()
   }
 
   /** What runs here, as plain data: groups made in the body first, then the tasks, each oldest first. */
@@ -278,8 +291,10 @@ export class TaskGroup implements AsyncDisposable {
 
   /** @internal */
   start(task: TaskHandle): void {
-    if (task.token.cancelled) this.finish(task, 'cancelled', task.token.error)
-    else this.#launch(task)
+    const { signal } = task.link
+    if (signal.cancelled) return this.finish(task, 'cancelled', signal.error)
+    if (!task.free) this.#tasks.busy++
+    execute(task)
   }
 
   /** @internal */ forget(task: TaskHandle): void {
@@ -305,9 +320,7 @@ export class TaskGroup implements AsyncDisposable {
 
   #add(run: TaskFunction<unknown>, options: TaskOptions): TaskHandle {
     if (this.#closed) throw this.#closedError()
-    if (options.service) this.#services ??= new CancellationTokenSource({ name: this.name })
-    const parent = options.service ? this.#services : this.#source
-    const task = new TaskHandle(this, (parent as CancellationTokenSource).token, run, options)
+    const task = new TaskHandle(this, run, options, options.service ? this.#serve() : this.#link)
     this.#tasks.add(task)
     if (options.signal || this.observer || this.#settings.grace < Infinity) {
       if (!task.token.cancelled) task.watch = task.token.onCancelled(cancelling, task)
@@ -315,9 +328,25 @@ export class TaskGroup implements AsyncDisposable {
     return task
   }
 
-  #launch(task: TaskHandle): void {
-    if (!task.free) this.#tasks.busy++
-    execute(task, finish)
+  /** What service tasks hang on. */
+  #serve(): TaskLink {
+    if (!this.#services) {
+      const source = new CancellationTokenSource({ name: this.name })
+      this.#services = { source, signal: source.token }
+      this.#listen()
+    }
+    return this.#services
+  }
+
+  /** From now on the cancellation of the token means work for the group itself. */
+  #listen(): void {
+    this.#watch ??= this.token.onCancelled(TaskGroup.#onCancelled, this)
+  }
+
+  #whenIdle(): Promise<void> {
+    return (this.#idle ??= new Promise((resolve) => {
+      this.#wake = resolve
+    }))
   }
 
   /** @internal */
@@ -328,7 +357,7 @@ export class TaskGroup implements AsyncDisposable {
     if (task.status === 'rejected') this.#fail(task.value, task)
     this.observer?.('end', task.info)
     if (this.#feeds) for (const feed of this.#feeds) feed.push(task)
-    this.#tasks.drain(start)
+    this.#tasks.drain()
     this.#check()
   }
 
@@ -355,28 +384,30 @@ export class TaskGroup implements AsyncDisposable {
     const tasks = this.#tasks
     if (tasks.size > tasks.services) return
     const { cancelled, error } = this.token
-    if (this.#joining || this.#stopping || (cancelled && !this.#body)) this.#services?.cancel(error)
+    if (this.#joining || this.#stopping || (cancelled && !this.#body))
+      this.#services?.source.cancel(error)
     if (tasks.size) return
     if (this.#joining && !this.#closed) {
       this.#closed = true
-      this.#watch.dispose()
+      this.#watch?.dispose()
       this.#source.close()
-      this.#services?.close()
+      this.#services?.source.close()
       this.#tasks.dismiss(() => this.#closedError())
     }
     const ended = this.#joining || cancelled
     if (ended && this.#feeds) for (const feed of this.#feeds) feed.end()
     if (this.#closed || (ended && !this.#failures.size)) this.outer?.groups?.delete(this)
-    this.#idle?.wakeAll()
+    this.#wake?.()
+    this.#idle = this.#wake = undefined
   }
 
   async #end(timeout?: Milliseconds): Promise<void> {
     this.#joining = true
     this.#check()
     if (!this.#tasks.size || this.#isOwnTask()) return
-    const operation = `join of ${this.name}`
-    const onTimeout = () => new TimeoutError(undefined, { timeout, operation })
-    await (this.#idle ??= new WaitQueue()).wait({ timeout, onTimeout })
+    const name = `join of ${this.name}`
+    const limit = new CancellationTokenSource({ timeout, name, ref: true })
+    await limit.token.race(this.#whenIdle())
   }
 
   #throw(): void {

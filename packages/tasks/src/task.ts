@@ -1,6 +1,7 @@
 import {
   CancellationToken,
   CancellationTokenSource,
+  type CancellationTokenSourceOptions,
   checkMilliseconds,
   type Milliseconds,
   type Registration,
@@ -8,24 +9,34 @@ import {
 import { isEcho } from './errors.js'
 import type { TaskGroup } from './group.js'
 import { checkFlag, checkName } from './internal/check.js'
+import { turnNow } from './internal/clock.js'
+import { currentFrame, type Frame } from './internal/frame.js'
 import { nextId } from './internal/id.js'
-import { inTask, notePath, type Place } from './internal/place.js'
+import { inTask, notePath, type Place, valuesIn } from './internal/place.js'
 import type { Task, TaskFunction, TaskInfo, TaskOptions, TaskOutcome, TaskState } from './types.js'
 
 export const noop = (): void => {}
 
+/** What tasks of a group have in common. */
+export type TaskLink = CancellationTokenSourceOptions & { readonly signal: CancellationToken }
+
 export type Ending = 'fulfilled' | 'rejected' | 'cancelled'
 
-/** What its group knows of a task, and what its owner holds. A link of the group's list while it has not ended. */
-export class TaskHandle implements Task<unknown>, Place {
+/**
+ * What its group knows of a task, and what its owner holds. A link of the group's list while it has not ended,
+ * and the frame its function runs in.
+ */
+export class TaskHandle implements Task<unknown>, Place, Frame {
   readonly id: number = nextId()
   readonly outer: TaskGroup
+  /** Where it was created: it runs in the context of that. */
+  readonly frame: Frame | undefined = currentFrame()
   readonly timeout: Milliseconds
   readonly service: boolean
-  readonly since: number = performance.now()
-  /** What can cancel it besides itself. */
-  readonly parent: CancellationToken
-  readonly source: CancellationTokenSource
+  readonly since: number = turnNow()
+  readonly givenName: string
+  /** How to make its source. */
+  readonly link: TaskLink
   run: TaskFunction<unknown> | undefined // until it starts
   free = false // takes no slot
   status: Exclude<TaskState, 'cancelling'> = 'queued'
@@ -36,23 +47,17 @@ export class TaskHandle implements Task<unknown>, Place {
   groups: Set<TaskGroup> | undefined = undefined
   next: TaskHandle | undefined = undefined
   prev: TaskHandle | undefined = undefined
-  /** Runs it in the context of who queued it. */
-  context: (<R>(fn: () => R) => R) | undefined = undefined
   watch: Registration | undefined = undefined
   /** Counts its grace, until it has ended. */
   patience: CancellationTokenSource | undefined = undefined
   due: Milliseconds = Infinity // when its grace is over
-  readonly givenName: string
   settled: Promise<unknown> | undefined = undefined
   resolve: ((value: unknown) => void) | undefined = undefined
   reject: ((reason: unknown) => void) | undefined = undefined
+  ownSource: CancellationTokenSource | undefined = undefined
+  ownValues: ReadonlyMap<object, unknown> | undefined = undefined
 
-  constructor(
-    group: TaskGroup,
-    parent: CancellationToken,
-    run: TaskFunction<unknown>,
-    options: TaskOptions,
-  ) {
+  constructor(group: TaskGroup, run: TaskFunction<unknown>, options: TaskOptions, link: TaskLink) {
     const { name = run.name, signal, timeout = Infinity, service = false } = options
     checkName(name)
     checkFlag('service', service)
@@ -61,11 +66,13 @@ export class TaskHandle implements Task<unknown>, Place {
     this.service = service
     this.run = run
     this.givenName = name
-    this.parent = signal === undefined ? parent : CancellationToken.any(parent, signal)
-    this.source = new CancellationTokenSource({
-      signal: this.parent,
-      name: timeout < Infinity ? this.name : undefined,
-    })
+    this.link =
+      signal === undefined && timeout === Infinity
+        ? link
+        : {
+            signal: signal === undefined ? link.signal : CancellationToken.any(link.signal, signal),
+            name: timeout < Infinity ? this.name : undefined,
+          }
   }
 
   get name(): string {
@@ -76,8 +83,16 @@ export class TaskHandle implements Task<unknown>, Place {
     return this.name
   }
 
+  get source(): CancellationTokenSource {
+    return (this.ownSource ??= new CancellationTokenSource(this.link))
+  }
+
   get token(): CancellationToken {
     return this.source.token
+  }
+
+  get values(): ReadonlyMap<object, unknown> {
+    return (this.ownValues ??= valuesIn(this, this.frame))
   }
 
   get observer(): TaskGroup['observer'] {
@@ -95,7 +110,7 @@ export class TaskHandle implements Task<unknown>, Place {
 
   /** Cancelled by its own timeout, not from outside or by hand? */
   get timedOut(): boolean {
-    return this.timeout < Infinity && !this.stopped && this.token.reason !== this.parent.reason
+    return this.timeout < Infinity && !this.stopped && this.token.reason !== this.link.signal.reason
   }
 
   get promise(): Promise<unknown> {
@@ -164,10 +179,9 @@ export class TaskHandle implements Task<unknown>, Place {
     this.status = status
     this.value = value
     this.run = undefined
-    this.context = undefined
     this.watch?.dispose()
-    this.patience?.cancel(this.token.error)
-    this.source.close()
+    this.patience?.close()
+    this.ownSource?.close()
     if (status === 'fulfilled') this.resolve?.(value)
     else this.reject?.(value)
     this.resolve = undefined
@@ -196,6 +210,3 @@ export class TaskHandle implements Task<unknown>, Place {
 
 // Callbacks that need no closure a task.
 export const cancelling = (_reason: unknown, task: TaskHandle): void => task.outer.cancelling(task)
-export const finish = (task: TaskHandle, how: Ending, what: unknown): void =>
-  task.outer.finish(task, how, what)
-export const start = (task: TaskHandle): void => task.context?.(() => task.outer.start(task))

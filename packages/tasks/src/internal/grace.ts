@@ -1,5 +1,5 @@
-import { CancellationTokenSource, delay, type Milliseconds } from '@uno-async/core'
-import { noop, type TaskHandle } from '../task.js'
+import { CancellationTokenSource, type Milliseconds } from '@uno-async/core'
+import type { TaskHandle } from '../task.js'
 
 /** From now on `task` has `grace` to end; calls back with all whose grace is over by then, each once. */
 export function beginGrace(
@@ -8,13 +8,14 @@ export function beginGrace(
   all: Iterable<TaskHandle>,
   onLate: (late: TaskHandle[]) => void,
 ): void {
-  task.patience = new CancellationTokenSource()
   task.due = performance.now() + grace
-  delay(grace, { signal: task.patience.token }).then(() => {
+  // at least a turn, or it would be over before anybody has heard of the cancellation
+  task.patience = new CancellationTokenSource({ timeout: Math.max(grace, 1), ref: true })
+  task.patience.token.onCancelled(() => {
     const now = performance.now()
     if (task.due === Infinity) return // was named with an earlier one
     const late = [...all].filter((it) => it === task || it.due <= now)
     for (const each of late) each.due = Infinity
     onLate(late)
-  }, noop)
+  })
 }

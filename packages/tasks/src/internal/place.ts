@@ -1,6 +1,6 @@
-import { AsyncVariable } from '@uno-async/core'
 import type { TaskGroup } from '../group.js'
 import type { TaskEvent, TaskInfo } from '../types.js'
+import { currentFrame, type Frame } from './frame.js'
 
 export type Observer = (type: TaskEvent['type'], task: TaskInfo) => void
 
@@ -19,7 +19,6 @@ export interface Place {
 }
 
 interface Slot {
-  readonly place: AsyncVariable<Place | undefined>
   readonly paths: WeakMap<object, readonly string[]>
   manager: unknown | undefined
 }
@@ -30,11 +29,18 @@ let known: Slot | undefined
 
 export const slot = (): Slot => {
   const shared = globalThis as unknown as Record<symbol, Slot | undefined>
-  return (known ??= shared[KEY] ??=
-    { place: new AsyncVariable(), paths: new WeakMap(), manager: undefined })
+  return (known ??= shared[KEY] ??= { paths: new WeakMap(), manager: undefined })
 }
 
-export const currentPlace = (): Place | undefined => slot().place.get()
+/** A place is the frame in force, or a value in it where something else was put in force since. */
+export function currentPlace(): Place | undefined {
+  const frame = currentFrame()
+  return (frame && 'groups' in frame ? frame : frame?.values?.get(slot())) as Place | undefined
+}
+
+/** The values in force in a place that was made in `frame`. */
+export const valuesIn = (place: Place, frame: Frame | undefined): Map<object, unknown> =>
+  new Map(frame?.values).set(slot(), place)
 
 /** Are we in a task for which `test` holds? */
 export function inTask(test: (task: Place) => boolean): boolean {

@@ -1,4 +1,6 @@
-/** Calls a hook of the user's; what it throws is reported (`reportError`, or an uncaught exception), and stops nobody. */
+import { report } from '@uno-async/core'
+
+/** Calls a hook of the user's; what it throws is reported, and stops nobody. */
 export function tell<A extends unknown[], R>(
   hook: ((...args: A) => R) | undefined,
   ...args: A
@@ -6,11 +8,6 @@ export function tell<A extends unknown[], R>(
   try {
     return hook?.(...args)
   } catch (error) {
-    if (typeof reportError === 'function') reportError(error)
-    else
-      queueMicrotask(() => {
-        throw error
-      })
-    return undefined
+    return report(error) as undefined
   }
 }

@@ -1,4 +1,4 @@
-import { type Cancellation, CancellationToken, WaitQueue } from '@uno-async/core'
+import type { CancellationToken, Registration } from '@uno-async/core'
 import type { TaskHandle } from '../task.js'
 
 /** The tasks of a group that have not ended, oldest first, and the slots they run in. */
@@ -11,7 +11,7 @@ export class Roster implements Iterable<TaskHandle> {
   #first: TaskHandle | undefined = undefined
   #last: TaskHandle | undefined = undefined
   #draining = false // the loop that starts what is queued is on the stack
-  #waiting: WaitQueue | undefined = undefined // for a free slot, to create a task
+  #waiting: Set<(error?: unknown) => void> | undefined = undefined // for a free slot, to create a task
   // Invariant: busy <= #slots; while something is queued they are equal
 
   constructor(slots: number) {
@@ -23,8 +23,9 @@ export class Roster implements Iterable<TaskHandle> {
   }
 
   add(task: TaskHandle): void {
-    task.prev = this.#last
-    if (task.prev) task.prev.next = task
+    const last = this.#last
+    task.prev = last
+    if (last) last.next = task
     else this.#first = task
     this.#last = task
     this.size++
@@ -44,33 +45,40 @@ export class Roster implements Iterable<TaskHandle> {
   }
 
   /** Starts what is queued while there are slots, in order; in a loop, since a task may end while it starts. */
-  drain(start: (task: TaskHandle) => void): void {
+  drain(): void {
     if (this.#draining) return
     this.#draining = true
     while (this.queued && this.busy < this.#slots) {
       const task = this.queued
       this.#advance()
-      start(task)
+      task.outer.start(task)
     }
     this.#draining = false
     this.#freed()
   }
 
-  whenFree(signal: Cancellation | undefined, check: () => void): Promise<void> {
+  /** Resolves when there is a free slot, and it is the caller's turn. */
+  whenFree(token: CancellationToken): Promise<void> {
     // no async function: its promise would resolve too late, when others have had their turn
-    try {
-      CancellationToken.from(signal).throwIfCancelled()
-      check()
-    } catch (error) {
-      return Promise.reject(error)
-    }
-    if (!this.full && !this.#waiting?.size) return Promise.resolve()
-    return (this.#waiting ??= new WaitQueue()).wait({ signal })
+    return new Promise((resolve, reject) => {
+      token.throwIfCancelled()
+      if (!this.full && !this.#waiting?.size) return resolve()
+      const waiting = (this.#waiting ??= new Set())
+      let registration: Registration | undefined
+      const end = (error = token.error): void => {
+        waiting.delete(end)
+        registration?.dispose()
+        if (error) reject(error)
+        else resolve()
+      }
+      waiting.add(end)
+      registration = token.onCancelled(() => end())
+    })
   }
 
   /** Nobody shall wait for a slot any more. */
   dismiss(makeError: () => unknown): void {
-    this.#waiting?.rejectAll(makeError)
+    for (const end of this.#waiting ?? []) end(makeError())
   }
 
   *[Symbol.iterator](): Iterator<TaskHandle> {
@@ -87,6 +95,10 @@ export class Roster implements Iterable<TaskHandle> {
 
   /** Wakes one who waits, and the next when that one had its turn. */
   #freed(): void {
-    if (!this.full && this.#waiting?.wake()) queueMicrotask(() => this.#freed())
+    if (!this.#waiting?.size || this.full) return
+    for (const end of this.#waiting) {
+      end()
+      return queueMicrotask(() => this.#freed())
+    }
   }
 }
