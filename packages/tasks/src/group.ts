@@ -13,7 +13,7 @@ import {
 } from '@uno-async/core'
 import { isEcho, throwAll } from './errors.js'
 import { checkGroupOptions, type Settings } from './internal/check.js'
-import { turnNow } from './internal/clock.js'
+import { inTurn, newTurn, type Turn } from './internal/clock.js'
 import { Completed } from './internal/completed.js'
 import { execute } from './internal/execute.js'
 import { Failures } from './internal/failures.js'
@@ -26,7 +26,7 @@ import { Roster } from './internal/roster.js'
 import { startTask } from './internal/start-task.js'
 import { isThenable } from './internal/thenable.js'
 import { treeOf } from './internal/tree.js'
-import { cancelling, type Ending, TaskHandle, type TaskLink } from './task.js'
+import { cancelling, type Ending, TaskHandle, type Terms } from './task.js'
 import type {
   Task,
   TaskFunction,
@@ -67,19 +67,19 @@ export class TaskGroup implements AsyncDisposable {
   /** Drops failures that somebody has seen. @internal */ forgetful = false
 
   readonly #settings: Settings
-  readonly #since: number = turnNow()
+  readonly #since: Turn = newTurn()
   readonly #frame: Frame | undefined = currentFrame()
   readonly #source: CancellationTokenSource
-  readonly #link: TaskLink
+  readonly #terms: Terms
   #watch: Registration | undefined
-  #services: (TaskLink & { source: CancellationTokenSource }) | undefined // apart from ours: they are cancelled last
+  #services: { source: CancellationTokenSource; terms: Terms } | undefined // apart from ours: they are cancelled last
   readonly #tasks: Roster
-  #body = false // the body of run() is running
-  #joining = false
-  #stopping = false // cancel() was called
-  #ours = false // the token was cancelled by us, not from outside
-  #closed = false
-  readonly #failures = new Failures()
+  #body: boolean | undefined // the body of run() is running
+  #joining: boolean | undefined
+  #stopping: boolean | undefined // cancel() was called
+  #ours: boolean | undefined // the token was cancelled by us, not from outside
+  #closed: boolean | undefined
+  #failures: Failures | undefined // made for the first
   #feeds: Set<Completed> | undefined
   #idle: Promise<void> | undefined // resolves when the last task has ended
   #wake: (() => void) | undefined
@@ -103,13 +103,15 @@ export class TaskGroup implements AsyncDisposable {
     let value: R | undefined
     group.#body = true
     try {
-      value = await runIn(group, body, group)
+      const result = inTurn(group.#since, () => runIn(group, body, group))
+      value = isThenable(result) ? await result : result
     } catch (error) {
       // woken by the cancellation of its group is no failure of its own
       if (!isEcho(token, error)) group.#fail(error)
     }
     group.#body = false
-    await group.#end()
+    const ended = group.#end()
+    if (ended !== undefined) await ended
     group.#throw()
     return value as R
   }
@@ -118,7 +120,7 @@ export class TaskGroup implements AsyncDisposable {
   constructor(options?: TaskGroupOptions)
   /** @internal */
   constructor(options?: TaskGroupOptions, owner?: Place, observer?: Observer)
-  constructor(options: TaskGroupOptions = {}, owner?: Place, observer?: Observer) {
+  constructor(options?: TaskGroupOptions, owner?: Place, observer?: Observer) {
     const settings = checkGroupOptions(options)
     const { name, signal, timeout } = settings
     const parent = signal ?? (owner ? undefined : CancellationToken.current)
@@ -133,7 +135,7 @@ export class TaskGroup implements AsyncDisposable {
     })
     this.outer = owner ?? currentPlace()
     this.observer = observer ?? this.outer?.observer
-    this.#link = { signal: this.token }
+    this.#terms = termsOf(this.token, false)
     if (!this.outer) return
     ;(this.outer.groups ??= new Set()).add(this)
     this.#listen()
@@ -162,7 +164,7 @@ export class TaskGroup implements AsyncDisposable {
 
   /** Real failures so far, in the order in which they happened, each once. */
   get errors(): readonly unknown[] {
-    return this.#failures.errors
+    return this.#failures?.errors ?? []
   }
 
   /**
@@ -173,8 +175,7 @@ export class TaskGroup implements AsyncDisposable {
    */
   createTask<T>(run: TaskFunction<T>, options: TaskOptions = {}): Task<T> {
     const task = this.#add(checkFunction('run', run), options)
-    task.free = task.service
-    if (task.free || !this.#tasks.full || task.link.signal.cancelled) this.start(task)
+    if (!this.#tasks.full || task.terms.free || task.terms.signal.cancelled) this.start(task)
     else {
       this.#tasks.queued ??= task
       this.#listen()
@@ -197,8 +198,7 @@ export class TaskGroup implements AsyncDisposable {
   adopt<T>(promise: PromiseLike<T>, options: { name?: string | undefined } = {}): Task<T> {
     const { name = '' } = options
     if (!isThenable(promise)) throw badValue('promise', 'a promise', promise, TypeError)
-    const task = this.#add(() => promise, { name })
-    task.free = true
+    const task = this.#add(() => promise, { name }, { ...this.#terms, free: true })
     execute(task)
     return task as Task<unknown> as Task<T>
   }
@@ -258,7 +258,7 @@ export class TaskGroup implements AsyncDisposable {
 
   /** What runs here, as plain data: groups made in the body first, then the tasks, each oldest first. */
   tree(): TaskNode {
-    return treeOf(this, this.#since)
+    return treeOf(this, this.#since.at)
   }
 
   /** Cancels what still runs, waits, and throws only failures nobody has seen. */
@@ -271,7 +271,7 @@ export class TaskGroup implements AsyncDisposable {
 
   /** @internal */
   takeUnseen(): unknown[] {
-    return this.#failures.take()
+    return this.#failures?.take() ?? []
   }
 
   /** The tasks that have not ended. @internal */
@@ -291,14 +291,14 @@ export class TaskGroup implements AsyncDisposable {
 
   /** @internal */
   start(task: TaskHandle): void {
-    const { signal } = task.link
+    const { free, signal } = task.terms
     if (signal.cancelled) return this.finish(task, 'cancelled', signal.error)
-    if (!task.free) this.#tasks.busy++
+    if (!free) this.#tasks.busy++
     execute(task)
   }
 
   /** @internal */ forget(task: TaskHandle): void {
-    this.#failures.delete(task)
+    this.#failures?.delete(task)
   }
 
   /** A task of ours was cancelled. @internal */
@@ -318,9 +318,10 @@ export class TaskGroup implements AsyncDisposable {
     return new ClosedError(`TaskGroup "${this.name}" has ended`)
   }
 
-  #add(run: TaskFunction<unknown>, options: TaskOptions): TaskHandle {
+  #add(run: TaskFunction<unknown>, options: TaskOptions, terms?: Terms): TaskHandle {
     if (this.#closed) throw this.#closedError()
-    const task = new TaskHandle(this, run, options, options.service ? this.#serve() : this.#link)
+    terms ??= options.service ? this.#serve() : this.#terms
+    const task = new TaskHandle(this, run, options, terms)
     this.#tasks.add(task)
     if (options.signal || this.observer || this.#settings.grace < Infinity) {
       if (!task.token.cancelled) task.watch = task.token.onCancelled(cancelling, task)
@@ -329,13 +330,13 @@ export class TaskGroup implements AsyncDisposable {
   }
 
   /** What service tasks hang on. */
-  #serve(): TaskLink {
+  #serve(): Terms {
     if (!this.#services) {
       const source = new CancellationTokenSource({ name: this.name })
-      this.#services = { source, signal: source.token }
+      this.#services = { source, terms: termsOf(source.token, true) }
       this.#listen()
     }
-    return this.#services
+    return this.#services.terms
   }
 
   /** From now on the cancellation of the token means work for the group itself. */
@@ -351,7 +352,7 @@ export class TaskGroup implements AsyncDisposable {
 
   /** @internal */
   finish(task: TaskHandle, how: Ending, what: unknown): void {
-    if (task.status === 'running' && !task.free) this.#tasks.busy--
+    if (task.status === 'running' && !task.terms.free) this.#tasks.busy--
     if (!task.abandoned) this.#tasks.remove(task)
     task.settle(how, what)
     if (task.status === 'rejected') this.#fail(task.value, task)
@@ -366,8 +367,9 @@ export class TaskGroup implements AsyncDisposable {
     const { cancelOnError, onTaskError } = this.#settings
     const abandoned = task?.abandoned
     const handed = onTaskError && !cancelOnError
-    if (!task) this.#failures.addBody(error)
-    else if (!abandoned && !handed && !(this.forgetful && task.seen)) this.#failures.add(task)
+    if (!task) (this.#failures ??= new Failures()).addBody(error)
+    else if (!abandoned && !handed && !(this.forgetful && task.seen))
+      (this.#failures ??= new Failures()).add(task)
     if (!task || (cancelOnError && !abandoned)) {
       const what = task ? `Task "${task.name}"` : 'The body'
       this.#cancel(new CancelledError(`${what} of "${this.name}" failed`, { cause: error }))
@@ -383,9 +385,10 @@ export class TaskGroup implements AsyncDisposable {
   #check(): void {
     const tasks = this.#tasks
     if (tasks.size > tasks.services) return
-    const { cancelled, error } = this.token
-    if (this.#joining || this.#stopping || (cancelled && !this.#body))
-      this.#services?.source.cancel(error)
+    const { cancelled } = this.token
+    if (this.#joining || this.#stopping || (cancelled && !this.#body)) {
+      this.#services?.source.cancel(this.token.error)
+    }
     if (tasks.size) return
     if (this.#joining && !this.#closed) {
       this.#closed = true
@@ -396,22 +399,24 @@ export class TaskGroup implements AsyncDisposable {
     }
     const ended = this.#joining || cancelled
     if (ended && this.#feeds) for (const feed of this.#feeds) feed.end()
-    if (this.#closed || (ended && !this.#failures.size)) this.outer?.groups?.delete(this)
+    if (this.#closed || (ended && !this.#failures?.size)) this.outer?.groups?.delete(this)
     this.#wake?.()
     this.#idle = this.#wake = undefined
   }
 
-  async #end(timeout?: Milliseconds): Promise<void> {
+  #end(timeout = Infinity): Promise<void> | undefined {
     this.#joining = true
     this.#check()
     if (!this.#tasks.size || this.#isOwnTask()) return
+    const idle = this.#whenIdle()
+    if (timeout === Infinity) return idle
     const name = `join of ${this.name}`
     const limit = new CancellationTokenSource({ timeout, name, ref: true })
-    await limit.token.race(this.#whenIdle())
+    return limit.token.race(idle)
   }
 
   #throw(): void {
-    this.#failures.throw(this.name)
+    this.#failures?.throw(this.name)
     if (this.token.cancelled && !this.#ours) throw this.token.error
   }
 
@@ -429,3 +434,10 @@ export class TaskGroup implements AsyncDisposable {
     group.#check()
   }
 }
+
+const termsOf = (signal: CancellationToken, service: boolean): Terms => ({
+  signal,
+  limit: Infinity,
+  service,
+  free: service,
+})

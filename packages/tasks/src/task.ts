@@ -1,7 +1,6 @@
 import {
   CancellationToken,
   CancellationTokenSource,
-  type CancellationTokenSourceOptions,
   checkMilliseconds,
   type Milliseconds,
   type Registration,
@@ -9,7 +8,7 @@ import {
 import { isEcho } from './errors.js'
 import type { TaskGroup } from './group.js'
 import { checkFlag, checkName } from './internal/check.js'
-import { turnNow } from './internal/clock.js'
+import { type Turn, thisTurn } from './internal/clock.js'
 import { currentFrame, type Frame } from './internal/frame.js'
 import { nextId } from './internal/id.js'
 import { inTask, notePath, type Place, valuesIn } from './internal/place.js'
@@ -17,8 +16,17 @@ import type { Task, TaskFunction, TaskInfo, TaskOptions, TaskOutcome, TaskState 
 
 export const noop = (): void => {}
 
-/** What tasks of a group have in common. */
-export type TaskLink = CancellationTokenSourceOptions & { readonly signal: CancellationToken }
+/** What tasks without options of their own have in common: the options of their sources, and more. */
+export interface Terms {
+  /** What can cancel a task besides itself. */
+  readonly signal: CancellationToken
+  readonly name?: string | undefined
+  /** Milliseconds it may run. */
+  readonly limit: Milliseconds
+  readonly service: boolean
+  /** Takes no slot. */
+  readonly free: boolean
+}
 
 export type Ending = 'fulfilled' | 'rejected' | 'cancelled'
 
@@ -29,54 +37,46 @@ export type Ending = 'fulfilled' | 'rejected' | 'cancelled'
 export class TaskHandle implements Task<unknown>, Place, Frame {
   readonly id: number = nextId()
   readonly outer: TaskGroup
-  /** Where it was created: it runs in the context of that. */
-  readonly frame: Frame | undefined = currentFrame()
-  readonly timeout: Milliseconds
-  readonly service: boolean
-  readonly since: number = turnNow()
-  readonly givenName: string
-  /** How to make its source. */
-  readonly link: TaskLink
-  run: TaskFunction<unknown> | undefined // until it starts
-  free = false // takes no slot
+  readonly run: TaskFunction<unknown>
+  readonly givenName: string | undefined
+  readonly terms: Terms
+  readonly since: Turn = thisTurn()
   status: Exclude<TaskState, 'cancelling'> = 'queued'
   stopped = false // by cancel()
   seen = false // somebody will hear of its failure
   abandoned = false
-  value: unknown = undefined
+  value: unknown = undefined // in the end; or its error
   groups: Set<TaskGroup> | undefined = undefined
   next: TaskHandle | undefined = undefined
   prev: TaskHandle | undefined = undefined
   watch: Registration | undefined = undefined
-  /** Counts its grace, until it has ended. */
+  /** Counts its grace, until that is over or it has ended. */
   patience: CancellationTokenSource | undefined = undefined
-  due: Milliseconds = Infinity // when its grace is over
-  settled: Promise<unknown> | undefined = undefined
-  resolve: ((value: unknown) => void) | undefined = undefined
-  reject: ((reason: unknown) => void) | undefined = undefined
+  // Made when somebody asks
   ownSource: CancellationTokenSource | undefined = undefined
-  ownValues: ReadonlyMap<object, unknown> | undefined = undefined
+  context: Frame | Map<object, unknown> | undefined = currentFrame() // where it was created; then its own values
+  deferred: Deferred | undefined = undefined
 
-  constructor(group: TaskGroup, run: TaskFunction<unknown>, options: TaskOptions, link: TaskLink) {
-    const { name = run.name, signal, timeout = Infinity, service = false } = options
+  constructor(group: TaskGroup, run: TaskFunction<unknown>, options: TaskOptions, terms: Terms) {
+    const { name, signal, timeout = Infinity, service } = options
     checkName(name)
     checkFlag('service', service)
+    checkMilliseconds('timeout', timeout)
     this.outer = group
-    this.timeout = checkMilliseconds('timeout', timeout)
-    this.service = service
     this.run = run
     this.givenName = name
-    this.link =
-      signal === undefined && timeout === Infinity
-        ? link
-        : {
-            signal: signal === undefined ? link.signal : CancellationToken.any(link.signal, signal),
-            name: timeout < Infinity ? this.name : undefined,
-          }
+    this.terms = terms
+    if (signal === undefined && timeout === Infinity) return
+    this.terms = {
+      ...terms,
+      signal: CancellationToken.any(terms.signal, signal),
+      name: timeout < Infinity ? this.name : undefined,
+      limit: timeout,
+    }
   }
 
   get name(): string {
-    return this.givenName || `task-${this.id}`
+    return (this.givenName ?? this.run.name) || `task-${this.id}`
   }
 
   get label(): string {
@@ -84,15 +84,17 @@ export class TaskHandle implements Task<unknown>, Place, Frame {
   }
 
   get source(): CancellationTokenSource {
-    return (this.ownSource ??= new CancellationTokenSource(this.link))
+    return (this.ownSource ??= new CancellationTokenSource(this.terms))
   }
 
   get token(): CancellationToken {
     return this.source.token
   }
 
-  get values(): ReadonlyMap<object, unknown> {
-    return (this.ownValues ??= valuesIn(this, this.frame))
+  get values(): Map<object, unknown> {
+    const context = this.context
+    if (context instanceof Map) return context
+    return (this.context = valuesIn(this, context))
   }
 
   get observer(): TaskGroup['observer'] {
@@ -105,12 +107,13 @@ export class TaskHandle implements Task<unknown>, Place, Frame {
 
   get info(): TaskInfo {
     const { id, name, state, since, outer } = this
-    return { id, name, state, age: performance.now() - since, group: outer.name }
+    return { id, name, state, age: performance.now() - since.at, group: outer.name }
   }
 
   /** Cancelled by its own timeout, not from outside or by hand? */
   get timedOut(): boolean {
-    return this.timeout < Infinity && !this.stopped && this.token.reason !== this.link.signal.reason
+    const { limit, signal } = this.terms
+    return limit < Infinity && !this.stopped && this.token.reason !== signal.reason
   }
 
   get promise(): Promise<unknown> {
@@ -178,14 +181,12 @@ export class TaskHandle implements Task<unknown>, Place, Frame {
     if (status === 'rejected') notePath(value, this)
     this.status = status
     this.value = value
-    this.run = undefined
     this.watch?.dispose()
     this.patience?.close()
-    this.ownSource?.close()
-    if (status === 'fulfilled') this.resolve?.(value)
-    else this.reject?.(value)
-    this.resolve = undefined
-    this.reject = undefined
+    // one nobody listens to costs its parent nothing, and needs no closing
+    const source = this.ownSource
+    if (source && ((source.token as Linked).links || this.terms.limit < Infinity)) source.close()
+    this.tell()
   }
 
   get live(): boolean {
@@ -194,19 +195,35 @@ export class TaskHandle implements Task<unknown>, Place, Frame {
 
   /** Like `promise`, but nobody has seen its failure by that. */
   ended(): Promise<unknown> {
-    if (!this.settled) {
-      this.settled = new Promise((resolve, reject) => {
-        if (this.live) {
-          this.resolve = resolve
-          this.reject = reject
-        } else if (this.status === 'fulfilled') resolve(this.value)
-        else reject(this.value)
+    if (!this.deferred) {
+      const deferred = {} as Deferred
+      deferred.promise = new Promise((resolve, reject) => {
+        deferred.resolve = resolve
+        deferred.reject = reject
       })
-      this.settled.catch(noop)
+      deferred.promise.catch(noop)
+      this.deferred = deferred
+      if (!this.live) this.tell()
     }
-    return this.settled
+    return this.deferred.promise
+  }
+
+  tell(): void {
+    if (this.status === 'fulfilled') this.deferred?.resolve(this.value)
+    else this.deferred?.reject(this.value)
   }
 }
 
-// Callbacks that need no closure a task.
+/** What core notes of a token that listens to others. */
+interface Linked {
+  readonly links?: object
+}
+
+interface Deferred {
+  promise: Promise<unknown>
+  resolve(value: unknown): void
+  reject(reason: unknown): void
+}
+
+/** A callback that needs no closure a task. */
 export const cancelling = (_reason: unknown, task: TaskHandle): void => task.outer.cancelling(task)

@@ -22,21 +22,21 @@ export function checkHook<F>(option: string, value: F): F {
 }
 
 export type Settings = TaskGroupOptions & {
-  concurrency: number
-  cancelOnError: boolean
-  grace: number
+  readonly concurrency: number
+  readonly cancelOnError: boolean
+  readonly grace: number
 }
 
-export function checkGroupOptions(options: TaskGroupOptions): Settings {
-  const { name, cancelOnError, concurrency = Infinity, grace = Infinity } = options
+const DEFAULTS: Settings = { concurrency: Infinity, cancelOnError: true, grace: Infinity }
+
+export function checkGroupOptions(options: TaskGroupOptions | undefined): Settings {
+  if (!options) return DEFAULTS
+  const { name, cancelOnError = true, concurrency = Infinity, grace = Infinity } = options
   checkName(name)
   checkFlag('cancelOnError', cancelOnError)
   checkHook('onTaskError', options.onTaskError)
   checkHook('onStraggler', options.onStraggler)
-  return {
-    ...options,
-    cancelOnError: cancelOnError !== false,
-    concurrency: checkConcurrency(concurrency),
-    grace: checkMilliseconds('grace', grace),
-  }
+  checkConcurrency(concurrency)
+  checkMilliseconds('grace', grace)
+  return { ...options, cancelOnError, concurrency, grace }
 }

@@ -1,17 +1,15 @@
 import type { CancellationToken } from '@uno-async/core'
 import type { TaskHandle } from '../task.js'
-import type { TaskFunction } from '../types.js'
 import { runIn } from './frame.js'
 import { isThenable } from './thenable.js'
 
 /** Calls the function of a task, and tells its group how it ended, at once if it is synchronous. */
 export function execute(task: TaskHandle): void {
-  const { outer: group, observer, timeout, token } = task
-  const run = task.run as TaskFunction<unknown>
+  const { outer: group, observer, run, token } = task
+  const { limit } = task.terms
   let result: unknown
   task.status = 'running'
-  task.run = undefined
-  if (timeout < Infinity) task.source.cancelAfter(timeout)
+  if (limit < Infinity) task.source.cancelAfter(limit)
   observer?.('start', task.info)
   try {
     result = runIn<CancellationToken, unknown>(task, run, token)

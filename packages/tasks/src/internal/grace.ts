@@ -8,14 +8,12 @@ export function beginGrace(
   all: Iterable<TaskHandle>,
   onLate: (late: TaskHandle[]) => void,
 ): void {
-  task.due = performance.now() + grace
   // at least a turn, or it would be over before anybody has heard of the cancellation
-  task.patience = new CancellationTokenSource({ timeout: Math.max(grace, 1), ref: true })
-  task.patience.token.onCancelled(() => {
-    const now = performance.now()
-    if (task.due === Infinity) return // was named with an earlier one
-    const late = [...all].filter((it) => it === task || it.due <= now)
-    for (const each of late) each.due = Infinity
-    onLate(late)
+  const source = new CancellationTokenSource({ timeout: Math.max(grace, 1), ref: true })
+  task.patience = source
+  source.token.onCancelled(() => {
+    const late = [...all].filter(({ patience }) => patience?.token.cancelled)
+    for (const each of late) each.patience = undefined
+    if (late.length) onLate(late)
   })
 }

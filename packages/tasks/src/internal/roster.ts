@@ -29,7 +29,7 @@ export class Roster implements Iterable<TaskHandle> {
     else this.#first = task
     this.#last = task
     this.size++
-    if (task.service) this.services++
+    if (task.terms.service) this.services++
   }
 
   remove(task: TaskHandle): void {
@@ -41,7 +41,7 @@ export class Roster implements Iterable<TaskHandle> {
     else this.#last = prev
     task.next = task.prev = undefined
     this.size--
-    if (task.service) this.services--
+    if (task.terms.service) this.services--
   }
 
   /** Starts what is queued while there are slots, in order; in a loop, since a task may end while it starts. */
