@@ -51,6 +51,7 @@ export function iterateTasks<I, R>(
   const ready = new Map<number, Awaited<R>>()
   let arrived = 0
   let read = 0
+  let given = 0 // of those read: what the reader really has
   let wakeReader = (): void => {}
   let wakeCrew = (): void => {}
   const crew = new Crew(job, {
@@ -60,7 +61,7 @@ export function iterateTasks<I, R>(
       wakeReader()
     },
     async room() {
-      while (crew.taken - read >= concurrency + room && !crew.token.cancelled) {
+      while (crew.taken - given >= concurrency + room && !crew.token.cancelled) {
         await new Promise<void>((resolve) => {
           wakeCrew = resolve
         })
@@ -83,7 +84,6 @@ export function iterateTasks<I, R>(
         if (ready.has(read)) {
           const value = ready.get(read) as Awaited<R>
           ready.delete(read++)
-          wakeCrew()
           yield value
         } else if (over) break
         else
@@ -100,7 +100,12 @@ export function iterateTasks<I, R>(
   }
   const iterator = values()
   return {
-    next: () => iterator.next(),
+    async next() {
+      const step = await iterator.next()
+      given++
+      wakeCrew()
+      return step
+    },
     return() {
       crew.stop() // first, since the generator may be waiting for a value
       return iterator.return(undefined)

@@ -20,14 +20,7 @@ export interface Follower {
   room?(): Promise<void>
 }
 
-type Step = IteratorResult<unknown>
-
-/**
- * Runs a function over items, so many at once, and waits for what is in flight, whatever happens.
- *
- * As many loops as may run at once each take the next item. Where that must be awaited, one of them does so at a
- * time: when it has an item, it leaves the post to a new loop, or if all are busy to the first that is done.
- */
+/** Runs a function over items, so many at once, and waits for what is in flight, whatever happens. */
 export class Crew {
   readonly #job: Job
   readonly #follower: Follower
@@ -42,13 +35,13 @@ export class Crew {
   #running = 0
   #done = 0
   #failed = 0
-  #loops = 0
-  #taking = false // an item, by a loop that awaits it
+  #pumping = false // items are being taken
+  #asking = false // the source has not answered yet
   #over = false // no more items
   #ours = false // the token was cancelled by us, not from outside
   #broken = false // the source failed, not a task
   #resolve: (() => void) | undefined
-  // Invariant: #running, and one more for a loop that is taking, is at most #concurrency
+  // Invariant: #running, and one more while an item is awaited, is at most #concurrency
 
   constructor(job: Job, follower: Follower) {
     const { name, signal, timeout, concurrency = Infinity, taskTimeout = Infinity } = job.options
@@ -100,99 +93,115 @@ export class Crew {
 
   /** Resolves when nothing is in flight any more; what failed is among the obstacles. */
   async work(): Promise<void> {
-    const { token } = this
-    try {
-      if (!token.cancelled) this.#open()
-    } catch (error) {
-      this.#break(error)
-    }
-    while (
-      !this.#over &&
-      !token.cancelled &&
-      this.#loops < (this.#patient ? 1 : this.#concurrency)
-    ) {
-      void this.#loop()
-    }
-    if (this.#loops) {
-      await new Promise<void>((resolve) => {
-        this.#resolve = resolve
-      })
-    }
+    const items = this.#job.items as Partial<Iterable<unknown> & AsyncIterable<unknown>>
+    await new Promise<void>((resolve) => {
+      this.#resolve = resolve
+      try {
+        if (!this.token.cancelled) {
+          this.#iterator = items[Symbol.asyncIterator]?.()
+          if (this.#iterator) this.#patient = true
+          else this.#iterator = items[Symbol.iterator]?.()
+        }
+      } catch (error) {
+        this.#break(error)
+      }
+      this.#pump()
+    })
     await this.#leave()
     this.#source.close()
   }
 
-  #open(): void {
-    const items = this.#job.items as Partial<Iterable<unknown> & AsyncIterable<unknown>>
-    if (Array.isArray(items)) return
-    this.#iterator = items[Symbol.asyncIterator]?.()
-    if (this.#iterator) this.#patient = true
-    else this.#iterator = items[Symbol.iterator]?.()
-  }
-
-  async #loop(): Promise<void> {
-    const { token } = this
-    const { items, run } = this.#job
-    const list = this.#iterator ? undefined : (items as unknown[])
-    const taskTimeout = this.#taskTimeout
-    this.#loops++
-    while (!this.#over && !this.#taking && !token.cancelled) {
-      let item: unknown
+  /** Takes and starts items while there is room; in a loop, since a task may end while it starts. */
+  #pump(): void {
+    if (this.#pumping) return
+    this.#pumping = true
+    while (!this.#over && this.#running < this.#concurrency && !this.token.cancelled) {
+      if (this.#patient) return void this.#take()
       try {
-        const step = this.#patient ? await this.#take() : this.#iterator?.next()
-        if (token.cancelled) break
-        if (list ? this.#next >= list.length : (step as Step).done) {
-          this.#over = true
-          break
-        }
-        item = list ? list[this.#next] : (step as Step).value
+        this.#start(this.#iterator?.next() as IteratorResult<unknown>)
       } catch (error) {
         this.#break(error)
-        break
       }
-      const index = this.#next++
-      const own =
-        taskTimeout < Infinity
-          ? new CancellationTokenSource({
-              signal: token,
-              timeout: taskTimeout,
-              name: this.nameOf(index),
-            })
-          : undefined
-      const its = own?.token ?? token
-      let value: unknown
-      let failed = false
-      this.#running++
-      try {
-        value = its.run(() => run(item as never, its, index))
-        if (isThenable(value)) {
-          if (this.#patient && this.#running < this.#concurrency) void this.#loop()
-          value = await value
-        }
-      } catch (error) {
-        failed = true
-        value = error
-      }
-      this.#running--
-      this.#done++
-      if (!failed) this.#follower.value(index, value)
-      else if (!isEcho(its, value)) this.#fail(index, value)
-      else if (own && its.reason !== token.reason) this.#fail(index, its.error) // its own timeout
-      own?.close()
-      if (this.#job.options.onProgress) this.#tellProgress()
     }
-    if (!--this.#loops) this.#resolve?.()
+    this.#pumping = false
+    if (!this.#running) this.#resolve?.()
   }
 
-  /** The next item, where it must be awaited; undefined for that of an array. */
-  async #take(): Promise<Step | undefined> {
-    this.#taking = true
-    await this.#follower.room?.()
-    // a source that never answers must not keep a cancelled call: then we are taking for ever
-    const step = this.token.cancelled ? undefined : this.#iterator?.next()
-    const answer = isThenable(step) ? await this.token.race(step) : step
-    this.#taking = false
-    return answer as Step | undefined
+  /** Takes an item that must be awaited. */
+  async #take(): Promise<void> {
+    const { token } = this
+    try {
+      await this.#follower.room?.()
+      if (!token.cancelled) {
+        const step = this.#iterator?.next() as IteratorResult<unknown>
+        // a source that never answers must not keep a cancelled call
+        this.#asking = true
+        const answer = isThenable(step) ? await token.race(step) : step
+        this.#asking = false
+        this.#start(answer as IteratorResult<unknown>)
+      }
+    } catch (error) {
+      this.#break(error)
+    }
+    this.#pumping = false
+    this.#pump()
+  }
+
+  #start({ done, value: item }: IteratorResult<unknown>): void {
+    const { token } = this
+    if (token.cancelled) return
+    if (done) {
+      this.#over = true
+      return
+    }
+    const index = this.#next++
+    const timeout = this.#taskTimeout
+    const own =
+      timeout < Infinity
+        ? new CancellationTokenSource({ signal: token, timeout, name: this.nameOf(index) })
+        : undefined
+    let value: unknown
+    let failed = false
+    this.#running++
+    try {
+      value = this.#call(item, own?.token ?? token, index)
+      if (isThenable(value)) return this.#follow(value, index, own)
+    } catch (error) {
+      value = error
+      failed = true
+    }
+    this.#end(index, own, value, failed)
+  }
+
+  // Functions hold on to all that is captured in the same scope: a hundred thousand at once should hold little.
+  #call(item: unknown, token: CancellationToken, index: number): unknown {
+    const { run } = this.#job
+    return token.run(() => run(item as never, token, index))
+  }
+
+  #follow(value: PromiseLike<unknown>, index: number, own?: CancellationTokenSource): void {
+    Promise.resolve(value).then(
+      (value) => this.#end(index, own, value, false),
+      (error) => this.#end(index, own, error, true),
+    )
+  }
+
+  #end(
+    index: number,
+    own: CancellationTokenSource | undefined,
+    value: unknown,
+    failed: boolean,
+  ): void {
+    const { token } = this
+    const its = own?.token ?? token
+    this.#running--
+    this.#done++
+    if (!failed) this.#follower.value(index, value)
+    else if (!isEcho(its, value)) this.#fail(index, value)
+    else if (own && its.reason !== token.reason) this.#fail(index, its.error) // its own timeout
+    own?.close()
+    if (this.#job.options.onProgress) this.#tellProgress()
+    this.#pump()
   }
 
   #fail(index: number, error: unknown): void {
@@ -219,7 +228,7 @@ export class Crew {
     if (this.#over) return
     try {
       const closing = this.#iterator?.return?.()
-      if (!this.#taking) await closing
+      if (!this.#asking) await closing
       else if (isThenable(closing)) closing.then(undefined, () => {})
     } catch (error) {
       this.#break(error)
