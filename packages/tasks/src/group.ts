@@ -26,7 +26,7 @@ import { Roster } from './internal/roster.js'
 import { startTask } from './internal/start-task.js'
 import { isThenable } from './internal/thenable.js'
 import { treeOf } from './internal/tree.js'
-import { cancelling, type Ending, TaskHandle, type Terms } from './task.js'
+import { cancelling, type Ending, TaskHandle, type Terms, termsOf } from './task.js'
 import type {
   Task,
   TaskFunction,
@@ -81,8 +81,6 @@ export class TaskGroup implements AsyncDisposable {
   #closed: boolean | undefined
   #failures: Failures | undefined // made for the first
   #feeds: Set<Completed> | undefined
-  #idle: Promise<void> | undefined // resolves when the last task has ended
-  #wake: (() => void) | undefined
   // Invariants:
   //   I1  closed: no tasks, and nothing is linked to the parent token
   //   I2  cancelled: nothing is queued
@@ -220,9 +218,7 @@ export class TaskGroup implements AsyncDisposable {
 
   /** Gives how tasks end, as they end, from now on; until the group is no longer open and its last task has ended. */
   completed(): AsyncIterableIterator<TaskOutcome<unknown>> {
-    const feeds = (this.#feeds ??= new Set())
-    const feed: Completed = new Completed(() => feeds.delete(feed))
-    feeds.add(feed)
+    const feed = new Completed((this.#feeds ??= new Set()))
     this.#listen()
     this.#check()
     return feed
@@ -253,7 +249,7 @@ export class TaskGroup implements AsyncDisposable {
     this.#stopping = true
     this.#cancel(reason)
     this.#check()
-    if (this.#tasks.size && !this.#isOwnTask()) await this.#whenIdle()
+    if (this.#tasks.size && !this.#isOwnTask()) await this.#tasks.whenIdle()
   }
 
   /** What runs here, as plain data: groups made in the body first, then the tasks, each oldest first. */
@@ -344,12 +340,6 @@ export class TaskGroup implements AsyncDisposable {
     this.#watch ??= this.token.onCancelled(TaskGroup.#onCancelled, this)
   }
 
-  #whenIdle(): Promise<void> {
-    return (this.#idle ??= new Promise((resolve) => {
-      this.#wake = resolve
-    }))
-  }
-
   /** @internal */
   finish(task: TaskHandle, how: Ending, what: unknown): void {
     if (task.status === 'running' && !task.terms.free) this.#tasks.busy--
@@ -400,15 +390,14 @@ export class TaskGroup implements AsyncDisposable {
     const ended = this.#joining || cancelled
     if (ended && this.#feeds) for (const feed of this.#feeds) feed.end()
     if (this.#closed || (ended && !this.#failures?.size)) this.outer?.groups?.delete(this)
-    this.#wake?.()
-    this.#idle = this.#wake = undefined
+    this.#tasks.idle()
   }
 
   #end(timeout = Infinity): Promise<void> | undefined {
     this.#joining = true
     this.#check()
     if (!this.#tasks.size || this.#isOwnTask()) return
-    const idle = this.#whenIdle()
+    const idle = this.#tasks.whenIdle()
     if (timeout === Infinity) return idle
     const name = `join of ${this.name}`
     const limit = new CancellationTokenSource({ timeout, name, ref: true })
@@ -430,14 +419,6 @@ export class TaskGroup implements AsyncDisposable {
     for (let task = group.#tasks.queued; task; task = group.#tasks.queued) {
       group.finish(task, 'cancelled', task.token.error)
     }
-    group.#tasks.dismiss(() => group.token.error)
     group.#check()
   }
 }
-
-const termsOf = (signal: CancellationToken, service: boolean): Terms => ({
-  signal,
-  limit: Infinity,
-  service,
-  free: service,
-})

@@ -28,6 +28,14 @@ export interface Terms {
   readonly free: boolean
 }
 
+/** Of what hangs on this token. */
+export const termsOf = (signal: CancellationToken, service: boolean): Terms => ({
+  signal,
+  limit: Infinity,
+  service,
+  free: service,
+})
+
 export type Ending = 'fulfilled' | 'rejected' | 'cancelled'
 
 /**

@@ -5,15 +5,15 @@ type Result = IteratorResult<TaskOutcome<unknown>, undefined>
 
 /** Hands out how tasks ended, to readers who may be ahead or behind. */
 export class Completed implements AsyncIterableIterator<TaskOutcome<unknown>> {
-  readonly #onReturn: () => void
+  readonly #feeds: Set<Completed>
   #ready: TaskHandle[] = [] // ended, not read
   #read = 0 // how many of those were read
   #readers: ((result: Result) => void)[] = []
   #over = false
   // Invariant: no readers while something is ready or it is over
 
-  constructor(onReturn: () => void) {
-    this.#onReturn = onReturn
+  constructor(feeds: Set<Completed>) {
+    this.#feeds = feeds.add(this)
   }
 
   next(): Promise<Result> {
@@ -44,7 +44,7 @@ export class Completed implements AsyncIterableIterator<TaskOutcome<unknown>> {
   }
 
   end(): void {
-    this.#onReturn()
+    this.#feeds.delete(this)
     this.#over = true
     for (const reader of this.#readers.splice(0)) reader(DONE)
   }

@@ -39,7 +39,6 @@ export class Crew {
   #asking = false // the source has not answered yet
   #over = false // no more items
   #ours = false // the token was cancelled by us, not from outside
-  #broken = false // the source failed, not a task
   #resolve: (() => void) | undefined
   // Invariant: #running, and one more while an item is awaited, is at most #concurrency
 
@@ -68,11 +67,6 @@ export class Crew {
   /** Cancelled, and not by us? */
   get revoked(): boolean {
     return this.token.cancelled && !this.#ours
-  }
-
-  /** What the tasks themselves cannot be blamed for: the source, or a cancellation from outside. */
-  get broken(): boolean {
-    return this.#broken || this.revoked
   }
 
   /** What stands in the way of a result: failures in the order of the input, else the cancellation from outside. */
@@ -218,7 +212,6 @@ export class Crew {
   #break(error: unknown): void {
     if (isEcho(this.token, error)) return
     this.#over = true
-    this.#broken = true
     this.#failures.push({ index: this.#next, error })
     this.stop(new CancelledError('The source of the items failed', { cause: error }))
   }

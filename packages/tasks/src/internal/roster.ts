@@ -8,9 +8,11 @@ export class Roster implements Iterable<TaskHandle> {
   busy = 0 // slots taken
   queued: TaskHandle | undefined = undefined // the first that waits for a slot
   readonly #slots: number
-  #first: TaskHandle | undefined = undefined
-  #last: TaskHandle | undefined = undefined
-  #draining = false // the loop that starts what is queued is on the stack
+  #empty: Promise<void> | undefined // for the last task to end
+  #resolve: (() => void) | undefined = undefined
+  #first: TaskHandle | undefined
+  #last: TaskHandle | undefined
+  #draining: boolean | undefined // the loop that starts what is queued is on the stack
   #waiting: Set<(error?: unknown) => void> | undefined = undefined // for a free slot, to create a task
   // Invariant: busy <= #slots; while something is queued they are equal
 
@@ -55,6 +57,19 @@ export class Roster implements Iterable<TaskHandle> {
     }
     this.#draining = false
     this.#freed()
+  }
+
+  /** Resolves when the last task has ended. */
+  whenIdle(): Promise<void> {
+    return (this.#empty ??= new Promise((resolve) => {
+      this.#resolve = resolve
+    }))
+  }
+
+  /** The last task has ended. */
+  idle(): void {
+    this.#resolve?.()
+    this.#empty = this.#resolve = undefined
   }
 
   /** Resolves when there is a free slot, and it is the caller's turn. */
