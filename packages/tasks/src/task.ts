@@ -1,6 +1,6 @@
 import {
   CancellationToken,
-  CancellationTokenSource,
+  type CancellationTokenSource,
   checkMilliseconds,
   type Milliseconds,
   type Registration,
@@ -9,6 +9,7 @@ import { isEcho } from './errors.js'
 import type { TaskGroup } from './group.js'
 import { checkFlag, checkName } from './internal/check.js'
 import { type Turn, thisTurn } from './internal/clock.js'
+import { derive, listened, sourceOf } from './internal/derive.js'
 import { currentFrame, type Frame } from './internal/frame.js'
 import { nextId } from './internal/id.js'
 import { inTask, notePath, type Place, valuesIn } from './internal/place.js'
@@ -16,10 +17,12 @@ import type { Task, TaskFunction, TaskInfo, TaskOptions, TaskOutcome, TaskState 
 
 export const noop = (): void => {}
 
-/** What tasks without options of their own have in common: the options of their sources, and more. */
+/** What tasks without options of their own have in common. */
 export interface Terms {
   /** What can cancel a task besides itself. */
   readonly signal: CancellationToken
+  /** The same. */
+  readonly parents: readonly CancellationToken[]
   readonly name?: string | undefined
   /** Milliseconds it may run. */
   readonly limit: Milliseconds
@@ -31,6 +34,7 @@ export interface Terms {
 /** Of what hangs on this token. */
 export const termsOf = (signal: CancellationToken, service: boolean): Terms => ({
   signal,
+  parents: [signal],
   limit: Infinity,
   service,
   free: service,
@@ -61,7 +65,7 @@ export class TaskHandle implements Task<unknown>, Place, Frame {
   /** Counts its grace, until that is over or it has ended. */
   patience: CancellationTokenSource | undefined = undefined
   // Made when somebody asks
-  ownSource: CancellationTokenSource | undefined = undefined
+  ownToken: CancellationToken | undefined = undefined
   context: Frame | Map<object, unknown> | undefined = currentFrame() // where it was created; then its own values
   deferred: Deferred | undefined = undefined
 
@@ -75,9 +79,11 @@ export class TaskHandle implements Task<unknown>, Place, Frame {
     this.givenName = name
     this.terms = terms
     if (signal === undefined && timeout === Infinity) return
+    const both = CancellationToken.any(terms.signal, signal)
     this.terms = {
       ...terms,
-      signal: CancellationToken.any(terms.signal, signal),
+      signal: both,
+      parents: [both],
       name: timeout < Infinity ? this.name : undefined,
       limit: timeout,
     }
@@ -92,11 +98,11 @@ export class TaskHandle implements Task<unknown>, Place, Frame {
   }
 
   get source(): CancellationTokenSource {
-    return (this.ownSource ??= new CancellationTokenSource(this.terms))
+    return sourceOf(this.token)
   }
 
   get token(): CancellationToken {
-    return this.source.token
+    return (this.ownToken ??= derive(this.terms.parents, this.terms.name))
   }
 
   get values(): Map<object, unknown> {
@@ -191,9 +197,8 @@ export class TaskHandle implements Task<unknown>, Place, Frame {
     this.value = value
     this.watch?.dispose()
     this.patience?.close()
-    // one nobody listens to costs its parent nothing, and needs no closing
-    const source = this.ownSource
-    if (source && ((source.token as Linked).links || this.terms.limit < Infinity)) source.close()
+    const { ownToken, terms } = this
+    if (ownToken && (listened(ownToken) || terms.limit < Infinity)) this.source.close()
     this.tell()
   }
 
@@ -220,11 +225,6 @@ export class TaskHandle implements Task<unknown>, Place, Frame {
     if (this.status === 'fulfilled') this.deferred?.resolve(this.value)
     else this.deferred?.reject(this.value)
   }
-}
-
-/** What core notes of a token that listens to others. */
-interface Linked {
-  readonly links?: object
 }
 
 interface Deferred {
