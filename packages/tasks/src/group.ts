@@ -342,14 +342,15 @@ export class TaskGroup implements AsyncDisposable {
 
   /** @internal */
   finish(task: TaskHandle, how: Ending, what: unknown): void {
-    if (task.status === 'running' && !task.terms.free) this.#tasks.busy--
-    if (!task.abandoned) this.#tasks.remove(task)
+    const tasks = this.#tasks
+    if (task.status === 'running' && !task.terms.free) tasks.busy--
+    if (!task.abandoned) tasks.remove(task)
     task.settle(how, what)
     if (task.status === 'rejected') this.#fail(task.value, task)
     this.observer?.('end', task.info)
     if (this.#feeds) for (const feed of this.#feeds) feed.push(task)
-    this.#tasks.drain()
-    this.#check()
+    tasks.drain()
+    if (tasks.size <= tasks.services) this.#check()
   }
 
   /** A real failure, of a task or of the body. */

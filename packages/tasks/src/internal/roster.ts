@@ -7,40 +7,40 @@ export class Roster implements Iterable<TaskHandle> {
   services = 0 // how many of them
   busy = 0 // slots taken
   queued: TaskHandle | undefined = undefined // the first that waits for a slot
-  readonly #slots: number
-  #empty: Promise<void> | undefined // for the last task to end
-  #resolve: (() => void) | undefined = undefined
-  #first: TaskHandle | undefined
-  #last: TaskHandle | undefined
-  #draining: boolean | undefined // the loop that starts what is queued is on the stack
-  #waiting: Set<(error?: unknown) => void> | undefined = undefined // for a free slot, to create a task
-  // Invariant: busy <= #slots; while something is queued they are equal
+  readonly slots: number
+  empty: Promise<void> | undefined = undefined // for the last task to end
+  resolve: (() => void) | undefined = undefined
+  first: TaskHandle | undefined = undefined
+  last: TaskHandle | undefined = undefined
+  draining = false // the loop that starts what is queued is on the stack
+  waiting: Set<(error?: unknown) => void> | undefined = undefined // for a free slot, to create a task
+  // Invariant: busy <= slots; while something is queued they are equal
 
   constructor(slots: number) {
-    this.#slots = slots
+    this.slots = slots
   }
 
   get full(): boolean {
-    return this.busy >= this.#slots || this.queued !== undefined
+    return this.busy >= this.slots || this.queued !== undefined
   }
 
   add(task: TaskHandle): void {
-    const last = this.#last
+    const last = this.last
     task.prev = last
     if (last) last.next = task
-    else this.#first = task
-    this.#last = task
+    else this.first = task
+    this.last = task
     this.size++
     if (task.terms.service) this.services++
   }
 
   remove(task: TaskHandle): void {
     const { prev, next } = task
-    if (task === this.queued) this.#advance()
+    if (task === this.queued) this.advance()
     if (prev) prev.next = next
-    else this.#first = next
+    else this.first = next
     if (next) next.prev = prev
-    else this.#last = prev
+    else this.last = prev
     task.next = task.prev = undefined
     this.size--
     if (task.terms.service) this.services--
@@ -48,28 +48,28 @@ export class Roster implements Iterable<TaskHandle> {
 
   /** Starts what is queued while there are slots, in order; in a loop, since a task may end while it starts. */
   drain(): void {
-    if (this.#draining) return
-    this.#draining = true
-    while (this.queued && this.busy < this.#slots) {
+    if (this.draining) return
+    this.draining = true
+    while (this.queued && this.busy < this.slots) {
       const task = this.queued
-      this.#advance()
+      this.advance()
       task.outer.start(task)
     }
-    this.#draining = false
-    this.#freed()
+    this.draining = false
+    this.freed()
   }
 
   /** Resolves when the last task has ended. */
   whenIdle(): Promise<void> {
-    return (this.#empty ??= new Promise((resolve) => {
-      this.#resolve = resolve
+    return (this.empty ??= new Promise((resolve) => {
+      this.resolve = resolve
     }))
   }
 
   /** The last task has ended. */
   idle(): void {
-    this.#resolve?.()
-    this.#empty = this.#resolve = undefined
+    this.resolve?.()
+    this.empty = this.resolve = undefined
   }
 
   /** Resolves when there is a free slot, and it is the caller's turn. */
@@ -77,8 +77,8 @@ export class Roster implements Iterable<TaskHandle> {
     // no async function: its promise would resolve too late, when others have had their turn
     return new Promise((resolve, reject) => {
       token.throwIfCancelled()
-      if (!this.full && !this.#waiting?.size) return resolve()
-      const waiting = (this.#waiting ??= new Set())
+      if (!this.full && !this.waiting?.size) return resolve()
+      const waiting = (this.waiting ??= new Set())
       let registration: Registration | undefined
       const end = (error = token.error): void => {
         waiting.delete(end)
@@ -93,15 +93,15 @@ export class Roster implements Iterable<TaskHandle> {
 
   /** Nobody shall wait for a slot any more. */
   dismiss(makeError: () => unknown): void {
-    for (const end of this.#waiting ?? []) end(makeError())
+    for (const end of this.waiting ?? []) end(makeError())
   }
 
   *[Symbol.iterator](): Iterator<TaskHandle> {
-    for (let task = this.#first; task; task = task.next) yield task
+    for (let task = this.first; task; task = task.next) yield task
   }
 
   /** Takes the first out of the line, for the next behind it. */
-  #advance(): void {
+  advance(): void {
     let task = this.queued
     do task = task?.next
     while (task && task.status !== 'queued')
@@ -109,11 +109,11 @@ export class Roster implements Iterable<TaskHandle> {
   }
 
   /** Wakes one who waits, and the next when that one had its turn. */
-  #freed(): void {
-    if (!this.#waiting?.size || this.full) return
-    for (const end of this.#waiting) {
+  freed(): void {
+    if (!this.waiting?.size || this.full) return
+    for (const end of this.waiting) {
       end()
-      return queueMicrotask(() => this.#freed())
+      return queueMicrotask(() => this.freed())
     }
   }
 }
