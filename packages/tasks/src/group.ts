@@ -108,8 +108,7 @@ export class TaskGroup implements AsyncDisposable {
       if (!isEcho(token, error)) group.#fail(error)
     }
     group.#body = false
-    const ended = group.#end()
-    if (ended !== undefined) await ended
+    await group.#end()
     group.#throw()
     return value as R
   }
@@ -207,13 +206,10 @@ export class TaskGroup implements AsyncDisposable {
    * @throws the cancellation of `signal` or of the group; ClosedError (`ERR_CLOSED`)
    */
   whenSlotFree(options: { signal?: Cancellation | undefined } = {}): Promise<void> {
-    try {
-      CancellationToken.from(options.signal).throwIfCancelled()
+    return this.#tasks.whenFree(options.signal, () => {
       if (this.#closed) throw this.#closedError()
-      return this.#tasks.whenFree(CancellationToken.any(options.signal, this.token))
-    } catch (error) {
-      return Promise.reject(error)
-    }
+      return this.token
+    })
   }
 
   /** Gives how tasks end, as they end, from now on; until the group is no longer open and its last task has ended. */
@@ -301,9 +297,7 @@ export class TaskGroup implements AsyncDisposable {
   cancelling(task: TaskHandle): void {
     if (task.status === 'queued') return this.finish(task, 'cancelled', task.token.error)
     this.observer?.('cancel', task.info)
-    if (this.#settings.grace < Infinity) {
-      beginGrace(task, this.#settings.grace, this.#tasks, (late) => this.#straggle(late))
-    }
+    if (this.#settings.grace < Infinity) beginGrace(task, this.#settings)
   }
 
   #isOwnTask(): boolean {
@@ -408,12 +402,6 @@ export class TaskGroup implements AsyncDisposable {
   #throw(): void {
     this.#failures?.throw(this.name)
     if (this.token.cancelled && !this.#ours) throw this.token.error
-  }
-
-  #straggle(late: TaskHandle[]): void {
-    const infos = late.map(({ info }) => info)
-    for (const info of infos) this.observer?.('straggler', info)
-    if (tell(this.#settings.onStraggler, infos) === 'abandon') this.abandon(late)
   }
 
   static #onCancelled(_reason: unknown, group: TaskGroup): void {

@@ -1,19 +1,20 @@
-import { CancellationTokenSource, type Milliseconds } from '@uno-async/core'
+import { CancellationTokenSource } from '@uno-async/core'
 import type { TaskHandle } from '../task.js'
+import type { Settings } from './check.js'
+import { tell } from './report.js'
 
-/** From now on `task` has `grace` to end; calls back with all whose grace is over by then, each once. */
-export function beginGrace(
-  task: TaskHandle,
-  grace: Milliseconds,
-  all: Iterable<TaskHandle>,
-  onLate: (late: TaskHandle[]) => void,
-): void {
+/** From now on `task` has its grace to end; then it is named, with all whose grace is over by then, each once. */
+export function beginGrace(task: TaskHandle, { grace, onStraggler }: Settings): void {
+  const { outer: group } = task
   // at least a turn, or it would be over before anybody has heard of the cancellation
   const source = new CancellationTokenSource({ timeout: Math.max(grace, 1), ref: true })
   task.patience = source
   source.token.onCancelled(() => {
-    const late = [...all].filter(({ patience }) => patience?.token.cancelled)
+    const late = [...group.handles].filter(({ patience }) => patience?.token.cancelled)
+    if (!late.length) return
     for (const each of late) each.patience = undefined
-    if (late.length) onLate(late)
+    const infos = late.map(({ info }) => info)
+    for (const info of infos) group.observer?.('straggler', info)
+    if (tell(onStraggler, infos) === 'abandon') group.abandon(late)
   })
 }

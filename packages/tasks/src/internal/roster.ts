@@ -1,4 +1,4 @@
-import type { CancellationToken, Registration } from '@uno-async/core'
+import { type Cancellation, CancellationToken, type Registration } from '@uno-async/core'
 import type { TaskHandle } from '../task.js'
 
 /** The tasks of a group that have not ended, oldest first, and the slots they run in. */
@@ -73,9 +73,11 @@ export class Roster implements Iterable<TaskHandle> {
   }
 
   /** Resolves when there is a free slot, and it is the caller's turn. */
-  whenFree(token: CancellationToken): Promise<void> {
+  whenFree(signal: Cancellation | undefined, open: () => CancellationToken): Promise<void> {
     // no async function: its promise would resolve too late, when others have had their turn
     return new Promise((resolve, reject) => {
+      CancellationToken.from(signal).throwIfCancelled()
+      const token = CancellationToken.any(signal, open())
       token.throwIfCancelled()
       if (!this.full && !this.waiting?.size) return resolve()
       const waiting = (this.waiting ??= new Set())
