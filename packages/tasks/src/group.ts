@@ -350,12 +350,12 @@ export class TaskGroup implements AsyncDisposable {
   /** A real failure, of a task or of the body. */
   #fail(error: unknown, task?: TaskHandle): void {
     const { cancelOnError, onTaskError } = this.#settings
-    const abandoned = task?.abandoned
-    const handed = onTaskError && !cancelOnError
-    if (!task) (this.#failures ??= new Failures()).addBody(error)
-    else if (!abandoned && !handed && !(this.forgetful && task.seen))
-      (this.#failures ??= new Failures()).add(task)
-    if (!task || (cancelOnError && !abandoned)) {
+    const failures = (this.#failures ??= new Failures())
+    if (!task) failures.addBody(error)
+    else if (!task.abandoned && (cancelOnError || !onTaskError) && !(this.forgetful && task.seen)) {
+      failures.add(task)
+    }
+    if (!task || (cancelOnError && !task.abandoned)) {
       const what = task ? `Task "${task.name}"` : 'The body'
       this.#cancel(new CancelledError(`${what} of "${this.name}" failed`, { cause: error }))
     }

@@ -67,7 +67,8 @@ export class TaskHandle implements Task<unknown>, Place, Frame {
   // Made when somebody asks
   ownToken: CancellationToken | undefined = undefined
   context: Frame | Map<object, unknown> | undefined = currentFrame() // where it was created; then its own values
-  deferred: Deferred | undefined = undefined
+  settled: Promise<unknown> | undefined = undefined
+  tell: (() => void) | undefined = undefined // settles it
 
   constructor(group: TaskGroup, run: TaskFunction<unknown>, options: TaskOptions, terms: Terms) {
     const { name, signal, timeout = Infinity, service } = options
@@ -199,7 +200,7 @@ export class TaskHandle implements Task<unknown>, Place, Frame {
     this.patience?.close()
     const { ownToken, terms } = this
     if (ownToken && (listened(ownToken) || terms.limit < Infinity)) this.source.close()
-    this.tell()
+    this.tell?.()
   }
 
   get live(): boolean {
@@ -208,29 +209,18 @@ export class TaskHandle implements Task<unknown>, Place, Frame {
 
   /** Like `promise`, but nobody has seen its failure by that. */
   ended(): Promise<unknown> {
-    if (!this.deferred) {
-      const deferred = {} as Deferred
-      deferred.promise = new Promise((resolve, reject) => {
-        deferred.resolve = resolve
-        deferred.reject = reject
+    if (!this.settled) {
+      this.settled = new Promise((resolve, reject) => {
+        this.tell = () => {
+          if (this.status === 'fulfilled') resolve(this.value)
+          else reject(this.value)
+        }
       })
-      deferred.promise.catch(noop)
-      this.deferred = deferred
-      if (!this.live) this.tell()
+      this.settled.catch(noop)
+      if (!this.live) this.tell?.()
     }
-    return this.deferred.promise
+    return this.settled
   }
-
-  tell(): void {
-    if (this.status === 'fulfilled') this.deferred?.resolve(this.value)
-    else this.deferred?.reject(this.value)
-  }
-}
-
-interface Deferred {
-  promise: Promise<unknown>
-  resolve(value: unknown): void
-  reject(reason: unknown): void
 }
 
 /** A callback that needs no closure a task. */
