@@ -72,7 +72,7 @@ export class TaskGroup implements AsyncDisposable {
   readonly #source: CancellationTokenSource
   readonly #terms: Terms
   #watch: Registration | undefined
-  #services: { source: CancellationTokenSource; terms: Terms } | undefined // apart from ours: they are cancelled last
+  #services: CancellationTokenSource | undefined // apart from ours: they are cancelled last
   readonly #tasks: Roster
   #body: boolean | undefined // the body of run() is running
   #joining: boolean | undefined
@@ -116,8 +116,8 @@ export class TaskGroup implements AsyncDisposable {
   /** @throws TypeError, RangeError */
   constructor(options?: TaskGroupOptions)
   /** @internal */
-  constructor(options?: TaskGroupOptions, owner?: Place, observer?: Observer)
-  constructor(options?: TaskGroupOptions, owner?: Place, observer?: Observer) {
+  constructor(options?: TaskGroupOptions, owner?: Place)
+  constructor(options?: TaskGroupOptions, owner?: Place) {
     const settings = checkGroupOptions(options)
     const { name, signal, timeout } = settings
     const parent = signal ?? (owner ? undefined : CancellationToken.current)
@@ -131,7 +131,7 @@ export class TaskGroup implements AsyncDisposable {
       name: this.name,
     })
     this.outer = owner ?? currentPlace()
-    this.observer = observer ?? this.outer?.observer
+    this.observer = this.outer?.observer
     this.#terms = termsOf(this.token, false)
     if (!this.outer) return
     ;(this.outer.groups ??= new Set()).add(this)
@@ -143,8 +143,7 @@ export class TaskGroup implements AsyncDisposable {
     return this.#source.token
   }
 
-  /** @internal */
-  get values(): ReadonlyMap<object, unknown> {
+  /** @internal */ get values(): ReadonlyMap<object, unknown> {
     return valuesIn(this, this.#frame)
   }
 
@@ -207,7 +206,7 @@ export class TaskGroup implements AsyncDisposable {
    */
   whenSlotFree(options: { signal?: Cancellation | undefined } = {}): Promise<void> {
     return this.#tasks.whenFree(options.signal, () => {
-      if (this.#closed) throw this.#closedError()
+      this.#checkOpen()
       return this.token
     })
   }
@@ -261,9 +260,12 @@ export class TaskGroup implements AsyncDisposable {
     throwAll(this.takeUnseen(), this.name)
   }
 
-  /** @internal */
-  takeUnseen(): unknown[] {
+  /** @internal */ takeUnseen(): unknown[] {
     return this.#failures?.take() ?? []
+  }
+
+  /** @internal */ forget(task: TaskHandle): void {
+    this.#failures?.delete(task)
   }
 
   /** The tasks that have not ended. @internal */
@@ -281,16 +283,11 @@ export class TaskGroup implements AsyncDisposable {
     this.#check()
   }
 
-  /** @internal */
-  start(task: TaskHandle): void {
+  /** @internal */ start(task: TaskHandle): void {
     const { free, signal } = task.terms
     if (signal.cancelled) return this.finish(task, 'cancelled', signal.error)
     if (!free) this.#tasks.busy++
     execute(task)
-  }
-
-  /** @internal */ forget(task: TaskHandle): void {
-    this.#failures?.delete(task)
   }
 
   /** A task of ours was cancelled. @internal */
@@ -304,29 +301,25 @@ export class TaskGroup implements AsyncDisposable {
     return inTask((task) => task.outer === this)
   }
 
-  #closedError(): ClosedError {
-    return new ClosedError(`TaskGroup "${this.name}" has ended`)
+  #checkOpen(): void {
+    if (this.#closed) throw new ClosedError(`TaskGroup "${this.name}" has ended`)
   }
 
   #add(run: TaskFunction<unknown>, options: TaskOptions, terms?: Terms): TaskHandle {
-    if (this.#closed) throw this.#closedError()
+    this.#checkOpen()
     terms ??= options.service ? this.#serve() : this.#terms
     const task = new TaskHandle(this, run, options, terms)
     this.#tasks.add(task)
-    if (options.signal || this.observer || this.#settings.grace < Infinity) {
-      if (!task.token.cancelled) task.watch = task.token.onCancelled(cancelling, task)
-    }
+    const watched = options.signal || this.observer || this.#settings.grace < Infinity
+    if (watched && !task.token.cancelled) task.watch = task.token.onCancelled(cancelling, task)
     return task
   }
 
   /** What service tasks hang on. */
   #serve(): Terms {
-    if (!this.#services) {
-      const source = new CancellationTokenSource({ name: this.name })
-      this.#services = { source, terms: termsOf(source.token, true) }
-      this.#listen()
-    }
-    return this.#services.terms
+    this.#services ??= new CancellationTokenSource({ name: this.name })
+    this.#listen()
+    return termsOf(this.#services.token, true)
   }
 
   /** From now on the cancellation of the token means work for the group itself. */
@@ -334,8 +327,7 @@ export class TaskGroup implements AsyncDisposable {
     this.#watch ??= this.token.onCancelled(TaskGroup.#onCancelled, this)
   }
 
-  /** @internal */
-  finish(task: TaskHandle, how: Ending, what: unknown): void {
+  /** @internal */ finish(task: TaskHandle, how: Ending, what: unknown): void {
     const tasks = this.#tasks
     if (task.status === 'running' && !task.terms.free) tasks.busy--
     if (!task.abandoned) tasks.remove(task)
@@ -372,15 +364,15 @@ export class TaskGroup implements AsyncDisposable {
     if (tasks.size > tasks.services) return
     const { cancelled } = this.token
     if (this.#joining || this.#stopping || (cancelled && !this.#body)) {
-      this.#services?.source.cancel(this.token.error)
+      this.#services?.cancel(this.token.error)
     }
     if (tasks.size) return
     if (this.#joining && !this.#closed) {
       this.#closed = true
       this.#watch?.dispose()
       this.#source.close()
-      this.#services?.source.close()
-      this.#tasks.dismiss(() => this.#closedError())
+      this.#services?.close()
+      this.#tasks.dismiss(() => this.#checkOpen())
     }
     const ended = this.#joining || cancelled
     if (ended && this.#feeds) for (const feed of this.#feeds) feed.end()
@@ -388,15 +380,11 @@ export class TaskGroup implements AsyncDisposable {
     this.#tasks.idle()
   }
 
-  #end(timeout = Infinity): Promise<void> | undefined {
+  #end(timeout?: Milliseconds): Promise<void> | undefined {
     this.#joining = true
     this.#check()
     if (!this.#tasks.size || this.#isOwnTask()) return
-    const idle = this.#tasks.whenIdle()
-    if (timeout === Infinity) return idle
-    const name = `join of ${this.name}`
-    const limit = new CancellationTokenSource({ timeout, name, ref: true })
-    return limit.token.race(idle)
+    return this.#tasks.whenIdle(timeout, `join of ${this.name}`)
   }
 
   #throw(): void {

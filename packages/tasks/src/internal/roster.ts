@@ -1,4 +1,9 @@
-import { type Cancellation, CancellationToken, type Registration } from '@uno-async/core'
+import {
+  type Cancellation,
+  CancellationToken,
+  CancellationTokenSource,
+  type Registration,
+} from '@uno-async/core'
 import type { TaskHandle } from '../task.js'
 
 /** The tasks of a group that have not ended, oldest first, and the slots they run in. */
@@ -13,7 +18,7 @@ export class Roster implements Iterable<TaskHandle> {
   first: TaskHandle | undefined = undefined
   last: TaskHandle | undefined = undefined
   draining = false // the loop that starts what is queued is on the stack
-  waiting: Set<(error?: unknown) => void> | undefined = undefined // for a free slot, to create a task
+  waiting: Set<(refuse?: () => void) => void> | undefined = undefined // for a free slot, to create a task
   // Invariant: busy <= slots; while something is queued they are equal
 
   constructor(slots: number) {
@@ -59,11 +64,13 @@ export class Roster implements Iterable<TaskHandle> {
     this.freed()
   }
 
-  /** Resolves when the last task has ended. */
-  whenIdle(): Promise<void> {
-    return (this.empty ??= new Promise((resolve) => {
+  /** Resolves when the last task has ended; `name` is for who loses patience. */
+  whenIdle(timeout = Infinity, name?: string): Promise<void> {
+    this.empty ??= new Promise((resolve) => {
       this.resolve = resolve
-    }))
+    })
+    if (timeout === Infinity) return this.empty
+    return new CancellationTokenSource({ timeout, name, ref: true }).token.race(this.empty)
   }
 
   /** The last task has ended. */
@@ -82,20 +89,23 @@ export class Roster implements Iterable<TaskHandle> {
       if (!this.full && !this.waiting?.size) return resolve()
       const waiting = (this.waiting ??= new Set())
       let registration: Registration | undefined
-      const end = (error = token.error): void => {
+      const end = (refuse = () => token.throwIfCancelled()): void => {
         waiting.delete(end)
         registration?.dispose()
-        if (error) reject(error)
-        else resolve()
+        try {
+          resolve(refuse())
+        } catch (error) {
+          reject(error)
+        }
       }
       waiting.add(end)
       registration = token.onCancelled(() => end())
     })
   }
 
-  /** Nobody shall wait for a slot any more. */
-  dismiss(makeError: () => unknown): void {
-    for (const end of this.waiting ?? []) end(makeError())
+  /** Lets nobody wait for a slot any more: whoever does is told what `refuse` throws. */
+  dismiss(refuse: () => void): void {
+    for (const end of this.waiting ?? []) end(refuse)
   }
 
   *[Symbol.iterator](): Iterator<TaskHandle> {
