@@ -97,7 +97,6 @@ export class TaskGroup implements AsyncDisposable {
   ): Promise<R> {
     checkFunction('body', body)
     const group = new TaskGroup(options)
-    const { token } = group
     let value: R | undefined
     group.#body = true
     try {
@@ -105,7 +104,7 @@ export class TaskGroup implements AsyncDisposable {
       value = isThenable(result) ? await result : result
     } catch (error) {
       // woken by the cancellation of its group is no failure of its own
-      if (!isEcho(token, error)) group.#fail(error)
+      if (!isEcho(group.token, error)) group.#fail(error)
     }
     group.#body = false
     await group.#end()

@@ -2,6 +2,7 @@ import {
   type Cancellation,
   CancellationToken,
   CancellationTokenSource,
+  type Milliseconds,
   type Registration,
 } from '@uno-async/core'
 import type { TaskHandle } from '../task.js'
@@ -65,7 +66,7 @@ export class Roster implements Iterable<TaskHandle> {
   }
 
   /** Resolves when the last task has ended; `name` is for who loses patience. */
-  whenIdle(timeout = Infinity, name?: string): Promise<void> {
+  whenIdle(timeout: Milliseconds = Infinity, name?: string): Promise<void> {
     this.empty ??= new Promise((resolve) => {
       this.resolve = resolve
     })
