@@ -140,3 +140,24 @@ describe('cancelOnExit', () => {
     expect([source.token.reason, controller.signal.reason]).toEqual([boom, boom])
   })
 })
+
+it('gives a task its own token, whether or not its function declares it', async () => {
+  const group = new TaskGroup()
+  const user = new AsyncVariable<string>()
+  const seen: unknown[] = []
+  const sibling = group.createTask(() => delay(0))
+  const task = group.createTask((...args: CancellationToken[]) => {
+    const { current } = CancellationToken
+    expect(args).toEqual([current])
+    user.run('ada', () => seen.push(currentTask()?.name, CancellationToken.current === current))
+    return forever(current)
+  })
+  await task.cancel(boom)
+  expect(seen).toEqual([task.name, true])
+  expect([task.token.reason, sibling.token.cancelled, group.token.cancelled]).toEqual([
+    boom,
+    false,
+    false,
+  ])
+  await group.join()
+})

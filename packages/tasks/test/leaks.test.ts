@@ -59,6 +59,22 @@ it('keeps nothing of 1 000 000 finished tasks', async () => {
   await group.join()
 })
 
+it('keeps nothing that a finished task left listening to its token', async () => {
+  const group = new TaskGroup()
+  const refs: WeakRef<object>[] = []
+  for (let n = 0; n < 100; n++) {
+    group.createTask(async (token) => {
+      const left = () => {}
+      token.onCancelled(left)
+      refs.push(new WeakRef(left))
+    })
+  }
+  await turn()
+  gc()
+  expect(refs.filter((ref) => ref.deref())).toEqual([])
+  await group.join()
+})
+
 it('keeps no finished task, its value or its function', async () => {
   const group = new TaskGroup()
   let run: (() => object) | undefined = () => new Array(10)
