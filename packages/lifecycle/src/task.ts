@@ -12,8 +12,7 @@ import type { ManagedTaskOptions, RestartOptions, TaskState } from './contracts.
 import { LifecycleError } from './errors.js'
 import { noop } from './internal/limited.js'
 
-/** What a task asks of its manager. @internal */
-export interface TaskHost<R> {
+interface TaskHost<R> {
   changed(task: ManagedTask<R>, error?: unknown): void
   failed(error: unknown): void
   ended(task: ManagedTask<R>): void
@@ -36,7 +35,11 @@ export class ManagedTask<R> implements Promise<R> {
 
   /** @internal */
   constructor(
-    host: TaskHost<R>,
+    host: {
+      changed(task: ManagedTask<R>, error?: unknown): void
+      failed(error: unknown): void
+      ended(task: ManagedTask<R>): void
+    },
     name: string,
     signal: CancellationToken,
     run: (token: CancellationToken) => R | PromiseLike<R>,

@@ -4,12 +4,7 @@ import { subscribe } from 'node:diagnostics_channel'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { delay } from '@uno-async/core'
-import {
-  type AsyncManager,
-  closeServer,
-  type RunOptions,
-  runApplication,
-} from '@uno-async/lifecycle'
+import { AsyncManager, closeServer, type RunOptions, runApplication } from '@uno-async/lifecycle'
 
 const [, , scenario = '', arg = ''] = process.argv
 const say = (text: string): void => void process.stdout.write(`${text}\n`)
@@ -174,6 +169,36 @@ const scenarios: Record<string, () => RunOptions<unknown> | undefined> = {
       manager.addStartupHook(() => say(`port ${(server.address() as AddressInfo).port} `))
     },
   }),
+  // One of several behind a load balancer that asks for /ready.
+  instance: () => {
+    const manager = new AsyncManager({ name: 'instance', unreadyDelay: 150 })
+    const health = manager.healthHandler()
+    const server = createServer(async ({ url = '' }, response) => {
+      if (url === '/ready') {
+        const { status } = await health(new Request('http://localhost/ready'))
+        response.writeHead(status).end()
+      } else {
+        await delay(Math.random() * 40)
+        response.end(`${process.pid}`)
+      }
+    })
+    return {
+      manager,
+      startup() {
+        manager.registerResource({ name: 'db', start: () => {}, stop: () => delay(5) })
+        manager.registerResource({
+          name: 'http',
+          dependsOn: ['db'],
+          start: () =>
+            new Promise<void>((resolve) => {
+              server.listen(0, '127.0.0.1', resolve)
+            }),
+          drain: (_, { token }) => closeServer(server, { signal: token }),
+        })
+        manager.addStartupHook(() => say(`port ${(server.address() as AddressInfo).port} `))
+      },
+    }
+  },
   channel: () => {
     for (const name of ['manager', 'resource', 'step']) {
       subscribe(`uno-async:lifecycle.${name}`, (message) => {
