@@ -91,10 +91,11 @@ export async function runApplication<S>(options: RunOptions<S>): Promise<Shutdow
   const exits = exit === 'auto' && host.exit !== undefined && !host.inTest
   const before = host.activeResources().filter((kind) => kind === 'PipeWrap' || kind === 'TTYWrap')
   // Until it is told to stop, an application runs, even if nothing else holds the event loop.
-  const alive = setInterval(noop, 2 ** 30)
+  const done = new CancellationTokenSource()
+  delay(Infinity, { signal: done.token }).catch(noop)
   const run = new Run(options, host, manager)
   const report = await run.report()
-  clearInterval(alive)
+  done.cancel()
   const replaced = report.reason.kind === 'replaced'
   // An application that exits keeps listening: a signal that comes now must not change how it ends.
   if (!exits || replaced) run.close()

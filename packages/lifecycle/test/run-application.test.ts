@@ -59,6 +59,7 @@ describe('runApplication, in a test runner', () => {
 
   it('calls a function instead of exiting', async () => {
     const exit = vi.fn()
+    const print = vi.spyOn(process.stderr, 'write').mockReturnValue(true)
     const report = await runApplication({
       exit,
       exitCodes: ({ code }) => code + 40,
@@ -66,6 +67,8 @@ describe('runApplication, in a test runner', () => {
       main: () => {},
     })
     expect(exit).toHaveBeenCalledWith(40, report)
+    expect(print.mock.calls[0]?.[0]).toContain('main-ended, code 40')
+    print.mockRestore()
     expect(report.code).toBe(40)
   })
 

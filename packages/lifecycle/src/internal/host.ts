@@ -1,3 +1,5 @@
+import { delay } from '@uno-async/core'
+
 /** The process or the page we run in: all that runApplication knows of it. */
 export interface Host {
   /** Listens, if the runtime can. Gives how to stop listening. */
@@ -84,7 +86,7 @@ function processHost(process: Process): Host {
       const written = (): void => void (--open || leave())
       // What was written before is out when this is.
       for (const stream of [process.stdout, process.stderr]) stream.write('', written)
-      setTimeout(leave, 1_000)
+      void delay(1_000).then(leave)
     },
     activeResources: () => process.getActiveResourcesInfo?.() ?? [],
     print: (text) => void process.stderr.write(`${text}\n`, () => {}),

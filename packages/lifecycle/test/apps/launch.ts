@@ -22,7 +22,7 @@ export class Launcher {
 
   async build(): Promise<void> {
     await build({
-      entryPoints: [join(here, 'scenarios.ts')],
+      entryPoints: [fileURLToPath(import.meta.resolve('./scenarios.ts'))],
       outfile: this.file,
       bundle: true,
       format: 'esm',
