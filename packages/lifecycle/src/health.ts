@@ -5,7 +5,7 @@ import {
   type Milliseconds,
 } from '@uno-async/core'
 import type { HealthReport } from './contracts.js'
-import { limited } from './internal/limited.js'
+import { keepAlive, limited } from './internal/limited.js'
 import type { Resource } from './internal/resource.js'
 
 type Check = HealthReport['checks'][number]
@@ -36,7 +36,8 @@ export async function runChecks(
     }
   }
   const up = [...resources].filter(({ state, spec }) => state === 'started' && spec.check)
-  return Promise.all(up.map(check))
+  const done = keepAlive(timeout)
+  return Promise.all(up.map(check)).finally(done)
 }
 
 /** Answers `/live`, `/ready` and `/health`, at the end of whatever path. @internal */

@@ -12,7 +12,7 @@ import type { ShutdownReason, ShutdownReport } from './contracts.js'
 import { ShutdownError } from './errors.js'
 import { formatReport } from './format-report.js'
 import { findHost, type Host, numbers } from './internal/host.js'
-import { limited, noop } from './internal/limited.js'
+import { keepAlive, limited, noop } from './internal/limited.js'
 import { Shutdown } from './internal/shutdown.js'
 import { AsyncManager } from './manager.js'
 import { getAsyncManager, setAsyncManager } from './shared.js'
@@ -91,11 +91,10 @@ export async function runApplication<S>(options: RunOptions<S>): Promise<Shutdow
   const exits = exit === 'auto' && host.exit !== undefined && !host.inTest
   const before = host.activeResources().filter((kind) => kind === 'PipeWrap' || kind === 'TTYWrap')
   // Until it is told to stop, an application runs, even if nothing else holds the event loop.
-  const done = new CancellationTokenSource()
-  delay(Infinity, { signal: done.token }).catch(noop)
+  const done = keepAlive(Infinity)
   const run = new Run(options, host, manager)
   const report = await run.report()
-  done.cancel()
+  done()
   const replaced = report.reason.kind === 'replaced'
   // An application that exits keeps listening: a signal that comes now must not change how it ends.
   if (!exits || replaced) run.close()

@@ -2,11 +2,13 @@ import {
   type Cancellation,
   CancellationToken,
   CancellationTokenSource,
+  CancelledError,
   delay,
   type Milliseconds,
 } from '@uno-async/core'
 
 const noop = (): void => {}
+let over: CancelledError | undefined // shared, since an error costs microseconds and nobody sees this one
 
 /**
  * Runs fn under a token that follows `signal` and is cancelled with a TimeoutError after `timeout`. Only
@@ -36,6 +38,6 @@ export async function limited<R>(
     throw error
   } finally {
     limit.close()
-    done.cancel()
+    done.cancel((over ??= new CancelledError()))
   }
 }

@@ -1,6 +1,7 @@
 import {
   CancellationToken,
   CancellationTokenSource,
+  CancelledError,
   delay,
   type Milliseconds,
 } from '@uno-async/core'
@@ -20,9 +21,6 @@ export async function limited<R>(
   const { timeout, end, signal } = limits
   const limit = new CancellationTokenSource({ timeout, signal: end, name: operation })
   const token = CancellationToken.any(limit.token, signal)
-  // A token's timer does not keep the process alive; this wait has to.
-  const done = new CancellationTokenSource()
-  delay(timeout + 9, { signal: done.token }).catch(noop)
   const running = (async () => token.run(() => fn(token)))()
   try {
     return await limit.token.race(running)
@@ -31,8 +29,16 @@ export async function limited<R>(
     throw error
   } finally {
     limit.close()
-    done.cancel()
   }
+}
+
+let over: CancelledError | undefined // shared, since an error costs microseconds and nobody sees this one
+
+/** Keeps the process alive a little longer than tokens with this timeout, whose timers do not. Gives how to end that. */
+export function keepAlive(timeout: Milliseconds): () => void {
+  const done = new CancellationTokenSource()
+  delay(timeout + 9, { signal: done.token }).catch(noop)
+  return () => void done.cancel((over ??= new CancelledError()))
 }
 
 /** Hands what nobody can receive to where core hands what callbacks throw. */

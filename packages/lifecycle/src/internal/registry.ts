@@ -21,7 +21,7 @@ import type {
 import type { AsyncManager } from '../manager.js'
 import type { ManagedTask } from '../task.js'
 import { unwind } from './graph.js'
-import { limited, noop, report } from './limited.js'
+import { keepAlive, limited, noop, report } from './limited.js'
 import type { Resource } from './resource.js'
 import type { Shutdown } from './shutdown.js'
 
@@ -135,6 +135,7 @@ export class Registry {
     const { startupTimeout = Infinity } = options
     const operation = `start of ${manager.name}`
     const began = performance.now()
+    const done = keepAlive(startupTimeout)
     try {
       await limited(operation, { timeout: startupTimeout, end: this.#giveUp.token }, async () => {
         for (const resource of resources.values()) this.start(resource)
@@ -159,6 +160,8 @@ export class Registry {
         `"${manager.name}" did not start within ${ms} ms: waiting for ${names || 'a hook'}`,
         { timeout: startupTimeout, operation },
       )
+    } finally {
+      done()
     }
   }
 

@@ -1,11 +1,6 @@
-import {
-  type CancellationToken,
-  CancellationTokenSource,
-  delay,
-  type Milliseconds,
-} from '@uno-async/core'
+import { type CancellationToken, CancellationTokenSource, type Milliseconds } from '@uno-async/core'
 import type { ShutdownEntry, ShutdownReason, ShutdownReport, StopPhase } from '../contracts.js'
-import { limited, noop } from './limited.js'
+import { keepAlive, limited, noop } from './limited.js'
 
 /** One stop: its budget, and what became of each step. */
 export class Shutdown {
@@ -14,7 +9,7 @@ export class Shutdown {
   readonly errors: Set<unknown> = new Set()
   readonly #began = performance.now()
   readonly #total: CancellationTokenSource
-  readonly #done = new CancellationTokenSource()
+  readonly #done: () => void
   readonly #running = new Set<() => ShutdownEntry>() // what it waits for right now
   readonly #onStep: (entry: ShutdownEntry) => void
 
@@ -28,7 +23,7 @@ export class Shutdown {
     this.#onStep = onStep
     if (reason.error !== undefined) this.errors.add(reason.error)
     this.#total = new CancellationTokenSource({ timeout, name: `shutdown of ${name}` })
-    delay(timeout + 9, { signal: this.#done.token }).catch(noop)
+    this.#done = keepAlive(timeout)
   }
 
   /** Cancelled when the total is spent. */
@@ -98,7 +93,7 @@ export class Shutdown {
   }
 
   close(): ShutdownReport {
-    this.#done.cancel()
+    this.#done()
     const report = this.report()
     this.#total.close()
     return report

@@ -33,9 +33,13 @@ export class Launcher {
   }
 
   run(scenario: string, ...args: string[]): App {
+    return this.spawn([this.file, scenario, ...args])
+  }
+
+  spawn(args: readonly string[]): App {
     // Not in a test runner, as far as the application can see.
     const { VITEST, NODE_OPTIONS, ...env } = process.env
-    const child = spawn(process.execPath, [this.file, scenario, ...args], { env, stdio: 'pipe' })
+    const child = spawn(process.execPath, args, { env, stdio: 'pipe', detached: true })
     this.#running.add(child)
     child.on('exit', () => this.#running.delete(child))
     return new App(child)

@@ -1,4 +1,5 @@
 // Real processes and real signals: all of it. A few are in ../process.test.ts as well.
+import { readFileSync, writeFileSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { Launcher } from '../apps/launch.js'
 
@@ -33,6 +34,14 @@ describe('signals', { concurrent: true }, () => {
   it('takes two signals within the debounce for one', async () => {
     const app = await launcher.run('slow-stop', 'ignore').saw('ready')
     app.signal('SIGINT').signal('SIGINT').signal('SIGTERM')
+    expect(await app.exit()).toBe(0)
+    expect(app.lines).toContain('stop db')
+  })
+
+  it('takes Ctrl+C for one, that reaches the whole process group and is forwarded as well', async () => {
+    const app = await launcher.run('slow-stop', 'ignore').saw('ready')
+    process.kill(-(app.child.pid as number), 'SIGINT')
+    app.signal('SIGINT')
     expect(await app.exit()).toBe(0)
     expect(app.lines).toContain('stop db')
   })
@@ -140,6 +149,18 @@ describe('ends', { concurrent: true }, () => {
     expect(app.lines).toEqual(
       expect.arrayContaining(['manager running', 'resource started', 'step ok', 'manager stopped']),
     )
+  })
+})
+
+describe('node --watch', () => {
+  it('stops in order when it starts again', { timeout: 30_000 }, async () => {
+    const app = await launcher.spawn(['--watch', launcher.file, 'clean']).saw('ready')
+    writeFileSync(launcher.file, readFileSync(launcher.file))
+    await app.saw('cleanup signal SIGTERM')
+    app.out = app.out.slice(app.out.indexOf('cleanup signal'))
+    await app.saw('ready')
+    app.signal('SIGTERM')
+    await app.exit()
   })
 })
 
