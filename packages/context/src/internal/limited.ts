@@ -29,7 +29,7 @@ export async function limited<R>(
   // A token's timer does not keep the process alive; whoever waits here needs one that does.
   const done = new CancellationTokenSource()
   delay(timeout + 9, { signal: done.token }).catch(noop)
-  const token = CancellationToken.any(signal, limit.token)
+  const token = signal ? CancellationToken.any(signal, limit.token) : limit.token
   const running = (async () => token.run(() => fn(token)))()
   try {
     return await limit.token.race(running)

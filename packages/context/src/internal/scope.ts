@@ -49,7 +49,7 @@ export class Scope {
     const { name, signal, enterTimeout = Infinity, exitTimeout = Infinity } = options
     if (name !== undefined && typeof name !== 'string') throw badValue('name', 'a string', name)
     this.what = name === undefined ? kind : `${kind} "${name}"`
-    this.token = CancellationToken.any(signal, outer)
+    this.token = outer ? CancellationToken.any(signal, outer) : CancellationToken.from(signal)
     this.enterTimeout = checkMilliseconds('enterTimeout', enterTimeout)
     this.exitTimeout = checkMilliseconds('exitTimeout', exitTimeout)
   }

@@ -20,7 +20,7 @@ export async function limited<R>(
 ): Promise<R> {
   const { timeout, end, signal } = limits
   const limit = new CancellationTokenSource({ timeout, signal: end, name: operation })
-  const token = CancellationToken.any(limit.token, signal)
+  const token = signal ? CancellationToken.any(limit.token, signal) : limit.token
   const running = (async () => token.run(() => fn(token)))()
   try {
     return await limit.token.race(running)

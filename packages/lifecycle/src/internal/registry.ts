@@ -63,6 +63,7 @@ export class Registry {
   }
 
   emit(event: Omit<LifecycleEvent, 'manager'>): void {
+    if (!this.listeners.size) return
     const full = { ...event, manager: this.manager.name }
     for (const listener of this.listeners) {
       try {
