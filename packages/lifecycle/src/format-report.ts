@@ -13,7 +13,7 @@ import type { ShutdownReport } from './contracts.js'
  */
 export function formatReport(report: ShutdownReport): string {
   const { reason, code, duration, entries, errors, activeResources = [] } = report
-  const detail = reason.detail === undefined ? '' : ` (${String(reason.detail)})`
+  const detail = reason.detail === undefined ? '' : ` (${short(reason.detail)})`
   const lines = [`Stopped in ${ms(duration)}: ${reason.kind}${detail}, code ${code}`]
   const width = Math.max(...entries.map(({ name }) => name.length))
   for (const { name, phase, outcome, duration, error } of entries) {
@@ -35,5 +35,10 @@ export function formatReport(report: ShutdownReport): string {
 
 const ms = (duration: number): string => `${Math.round(duration)} ms`
 
-const short = (error: unknown): string =>
-  error === undefined ? 'still running' : String((error as Error | null)?.message ?? error)
+function short(value: unknown): string {
+  try {
+    return value === undefined ? 'still running' : String((value as Error | null)?.message ?? value)
+  } catch {
+    return Object.prototype.toString.call(value)
+  }
+}

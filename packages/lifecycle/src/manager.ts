@@ -28,7 +28,7 @@ import { LifecycleError, ShutdownError } from './errors.js'
 import { answer, runChecks } from './health.js'
 import { checkGraph } from './internal/graph.js'
 import { noop } from './internal/limited.js'
-import { addTo, type Hook, Registry } from './internal/registry.js'
+import { addHook, addTo, Registry } from './internal/registry.js'
 import { resourceOf } from './internal/resource.js'
 import { Shutdown } from './internal/shutdown.js'
 import { ManagedTask, oneOf } from './task.js'
@@ -217,7 +217,8 @@ export class AsyncManager implements AsyncDisposable {
     options: HookOptions = {},
   ): Registration {
     if (this.#ready) throw this.#misuse('is started: it takes no more startup hooks')
-    return this.#addHook(this.#registry.startupHooks, hook, options, 'stop')
+    this.#assertOpen('a startup hook')
+    return addHook(this.#registry.startupHooks, hook, options, 'stop')
   }
 
   /** Runs a hook when it stops, in its phase, those registered last first. @throws TypeError, RangeError; LifecycleError once a stop was asked for */
@@ -227,7 +228,8 @@ export class AsyncManager implements AsyncDisposable {
   ): Registration {
     const { phase = 'stop' } = options
     oneOf('phase', phase, ['unready', 'drain', 'stop', 'flush'])
-    return this.#addHook(this.#registry.shutdownHooks, hook, options, phase)
+    this.#assertOpen('a shutdown hook')
+    return addHook(this.#registry.shutdownHooks, hook, options, phase)
   }
 
   /** Tells `listener` of everything that happens. @throws TypeError */
@@ -371,19 +373,6 @@ export class AsyncManager implements AsyncDisposable {
         detail: name,
         error: what,
       } satisfies ShutdownReason)
-  }
-
-  #addHook<C>(
-    hooks: Set<Hook<C>>,
-    run: (context: C) => unknown,
-    { name = run?.name || `hook ${++this.#count}`, timeout }: HookOptions,
-    phase: Hook<C>['phase'],
-  ): Registration {
-    checkFunction('hook', run)
-    if (typeof name !== 'string') throw badValue('name', 'a string', name, TypeError)
-    if (timeout !== undefined) checkMilliseconds('timeout', timeout)
-    this.#assertOpen(`the hook "${name}"`)
-    return addTo(hooks, { name, timeout, phase, run })
   }
 
   #set(state: ManagerState): void {

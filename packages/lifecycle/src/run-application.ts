@@ -242,7 +242,12 @@ class Run<S> {
     let code = report.errors.length ? 1 : 0
     if (exitCodes === 'signal' && kind === 'signal' && !code) code = codeOf(detail)
     const coded = { ...report, code }
-    return typeof exitCodes === 'function' ? { ...coded, code: exitCodes(coded) } : coded
+    if (typeof exitCodes !== 'function') return coded
+    try {
+      return { ...coded, code: exitCodes(coded) }
+    } catch (error) {
+      return { ...coded, code: 1, errors: [...coded.errors, error] }
+    }
   }
 
   #stop(reason: ShutdownReason): void {

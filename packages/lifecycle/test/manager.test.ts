@@ -341,7 +341,7 @@ describe('shutdown', () => {
       'hook flush: stopping live cancelled',
       'flush: stopping live cancelled',
     ])
-    expect(report.entries.map(({ name }) => name).slice(0, 2)).toEqual(['hook 2', 'delay'])
+    expect(report.entries.map(({ name }) => name).slice(0, 2)).toEqual(['hook 1', 'delay'])
     expect([manager.state, manager.live]).toEqual(['stopped', false])
   })
 

@@ -72,6 +72,19 @@ describe('runApplication, in a test runner', () => {
     expect(report.code).toBe(40)
   })
 
+  it('ends with 1 when the function for the code throws', async () => {
+    const exitCodes = () => {
+      throw error
+    }
+    const report = await runApplication({
+      exit: 'never',
+      exitCodes,
+      startup: () => {},
+      main: () => {},
+    })
+    expect(report).toMatchObject({ code: 1, errors: [error] })
+  })
+
   it('stops with the report of a startup that fails, and cleans up', async () => {
     const cleanup = vi.fn()
     const report = await runApplication({
@@ -176,5 +189,19 @@ describe('formatReport', () => {
       '  Error: x',
       '  still holding the event loop: Timeout, TCPSocketWrap',
     ])
+  })
+
+  it('survives what cannot be written', () => {
+    const odd = Object.create(null)
+    const report = {
+      reason: { kind: 'requested', detail: odd },
+      code: 1,
+      duration: 0,
+      errors: [odd, null],
+      entries: [],
+    } as const
+    expect(formatReport(report)).toBe(
+      'Stopped in 0 ms: requested ([object Object]), code 1\n  [object Object]\n  null',
+    )
   })
 })

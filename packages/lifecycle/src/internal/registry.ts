@@ -1,4 +1,5 @@
 import {
+  badValue,
   CancellationToken,
   CancellationTokenSource,
   checkFunction,
@@ -10,6 +11,7 @@ import {
   TimeoutError,
 } from '@uno-async/core'
 import type {
+  HookOptions,
   LifecycleEvent,
   ManagerOptions,
   ManagerSnapshot,
@@ -257,6 +259,19 @@ export class Registry {
       ...(error === undefined ? {} : { error }),
     })
   }
+}
+
+/** @throws TypeError, RangeError */
+export function addHook<C>(
+  hooks: Set<Hook<C>>,
+  run: (context: C) => unknown,
+  { name = run?.name || `hook ${hooks.size + 1}`, timeout }: HookOptions,
+  phase: Hook<C>['phase'],
+): Registration {
+  checkFunction('hook', run)
+  if (typeof name !== 'string') throw badValue('name', 'a string', name, TypeError)
+  if (timeout !== undefined) checkMilliseconds('timeout', timeout)
+  return addTo(hooks, { name, timeout, phase, run })
 }
 
 /** Adds to a set; the registration takes it out. */
