@@ -96,7 +96,7 @@ export async function runApplication<S>(options: RunOptions<S>): Promise<Shutdow
   const report = await run.report()
   done()
   const replaced = report.reason.kind === 'replaced'
-  // An application that exits keeps listening: a signal that comes now must not change how it ends.
+  // An application that exits keeps listening: one late signal must not change how it ends.
   if (!exits || replaced) run.close()
   await delay(1) // what was closed just now is gone in a moment
   const held = minus(host.activeResources(), before)
@@ -107,6 +107,7 @@ export async function runApplication<S>(options: RunOptions<S>): Promise<Shutdow
   else if (run.forced) host.exit?.(full.code)
   else {
     host.setExitCode?.(full.code)
+    void run.force.then(({ code }) => host.exit?.(code))
     void delay(exitGrace, { unref: true }).then(() => {
       const names = minus(host.activeResources(), before).join(', ') || 'something'
       host.print(`Exiting after ${exitGrace} ms: ${names} still held the event loop`)
@@ -129,12 +130,12 @@ async function freshManager(): Promise<AsyncManager> {
 class Run<S> {
   /** A second signal came, or a crash: nothing is waited for any more. */
   forced = false
+  readonly force: Promise<ShutdownReport>
   readonly #options: RunOptions<S>
   readonly #manager: AsyncManager
   readonly #undo: (() => void)[] = []
   readonly #told: CancellationTokenSource // cancelled when a stop is asked for
   readonly #late = new Set<unknown>() // errors after that
-  readonly #force: Promise<ShutdownReport>
   #forceWith!: (report: ShutdownReport) => void
   #startup: Promise<S> | undefined // while it runs
   #state: S | undefined
@@ -146,7 +147,7 @@ class Run<S> {
     this.#options = options
     this.#manager = manager
     this.#told = new CancellationTokenSource({ name: manager.name })
-    this.#force = new Promise((resolve) => {
+    this.force = new Promise((resolve) => {
       this.#forceWith = resolve
     })
     const { signals = host.signals } = options
@@ -178,7 +179,7 @@ class Run<S> {
     const stopped = this.#manager.waitForShutdown()
     void stopped.then(({ reason }) => this.#stop(reason))
     void this.#start()
-    return this.#coded(await Promise.race([this.#force, this.#end(stopped)]))
+    return this.#coded(await Promise.race([this.force, this.#end(stopped)]))
   }
 
   async #start(): Promise<void> {

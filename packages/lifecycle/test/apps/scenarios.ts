@@ -107,6 +107,10 @@ const scenarios: Record<string, () => RunOptions<unknown> | undefined> = {
     setInterval(() => {}, 1_000)
     return { ...base, exitGrace: 100 }
   },
+  'leak-forever': () => {
+    setInterval(() => {}, 1_000)
+    return { ...base, exitGrace: Infinity, signalDebounce: 50 }
+  },
   throws: () => {
     setTimeout(() => {
       throw new Error('boom')

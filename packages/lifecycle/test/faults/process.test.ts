@@ -123,6 +123,13 @@ describe('ends', { concurrent: true }, () => {
     expect(app.err).toContain('Exiting after 100 ms: Timeout still held the event loop')
   })
 
+  it('can still be forced while it waits for the event loop', async () => {
+    const app = await launcher.run('leak-forever').saw('ready')
+    await app.signal('SIGTERM').saw('report')
+    await new Promise((resolve) => setTimeout(resolve, 100))
+    expect(await app.signal('SIGINT').exit()).toBe(130)
+  })
+
   it.each(['big-write', 'big-write-leak'])(
     'loses nothing of a large write before the exit: %s',
     async (scenario) => {
