@@ -1,0 +1,6 @@
+/**
+ * Shares resources that are costly to open, without losing or leaking one.
+ *
+ * @packageDocumentation
+ */
+export {}
