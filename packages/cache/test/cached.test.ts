@@ -41,7 +41,7 @@ describe('cached', () => {
     [[new Map([[1, 2]])], [new Set([[1, 2]])]],
     [[new Set([1])], [[1]]],
     [[{ 'a,b': 1 }], [{ a: 1, b: 1 }]],
-  ])('tells %j from %j', async (a, b) => {
+  ])('tells apart, pair %#', async (a, b) => {
     const { fn, call } = spied()
     await call(...a)
     await call(...b)
@@ -69,7 +69,7 @@ describe('cached', () => {
     ],
     [[withProto], [JSON.parse('{"__proto__":1}')]],
     [[Object.create(null)], [{}]],
-  ])('takes %j for %j', async (a, b) => {
+  ])('takes for the same, pair %#', async (a, b) => {
     const { fn, call } = spied()
     await call(...a)
     await call(...b)

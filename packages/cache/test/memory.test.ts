@@ -9,7 +9,7 @@ afterEach(() => {
   vi.useRealTimers()
 })
 
-const keys = (cache: AsyncCache<number, unknown>, from: number, to: number): number[] =>
+const keys = (cache: { has(key: number): boolean }, from: number, to: number): number[] =>
   Array.from({ length: to - from }, (_, i) => from + i).filter((key) => cache.has(key))
 
 describe('bounds', () => {

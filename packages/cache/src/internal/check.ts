@@ -1,6 +1,7 @@
 import { badValue, checkFunction, checkInteger, checkMilliseconds } from '@uno-async/core'
 import type { AsyncCacheOptions, GetOptions } from '../types.js'
 
+const isNumber = (value: unknown): value is number => typeof value === 'number'
 const isBoolean = (value: unknown): boolean => typeof value === 'boolean'
 
 /** @throws TypeError, RangeError */
@@ -28,9 +29,9 @@ export function checkOptions<K, V>(options: AsyncCacheOptions<K, V>): void {
   )
   check('ttl errorTtl', (value, name) => typeof value === 'function' || duration(value, name))
   check('refreshAhead', (value, name) => value === 'probabilistic' || duration(value, name))
-  check('ttlJitter', (value) => value >= 0 && value <= 1, 'a number from 0 to 1')
+  check('ttlJitter', (value) => isNumber(value) && value >= 0 && value <= 1, 'a number from 0 to 1')
   check('maxSize', (value, name) => value === Infinity || checkInteger(name, value, 1))
-  check('maxWeight', (value) => typeof value === 'number' && value > 0, 'a number > 0')
+  check('maxWeight', (value) => isNumber(value) && value > 0, 'a number > 0')
   check('eviction', (value) => value === 's3-fifo' || value === 'lru', '`s3-fifo` or `lru`')
   check('awaitStore disposeValues', isBoolean, 'a boolean')
 }
