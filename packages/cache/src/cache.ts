@@ -89,7 +89,7 @@ export class AsyncCache<K, V> implements AsyncDisposable {
   }
 
   /** Like `get`, and tells how fresh the value is and where it comes from. */
-  getEntry(key: K, options?: AskOptions<K, V>): Promise<CacheEntry<V>> {
+  getEntry(key: K, options: AskOptions<K, V> = {}): Promise<CacheEntry<V>> {
     return this.#loads.ask(key, options, true, false) as Promise<CacheEntry<V>>
   }
 
@@ -151,7 +151,7 @@ export class AsyncCache<K, V> implements AsyncDisposable {
   }
 
   /** Loads `key` anew, or joins the load in flight. Rejects if it fails; what is at hand stays. */
-  refresh(key: K, options?: AskOptions<K, V>): Promise<V> {
+  refresh(key: K, options: AskOptions<K, V> = {}): Promise<V> {
     return this.#loads.ask(key, options, false, true) as Promise<V>
   }
 

@@ -31,13 +31,13 @@ expectTypeOf(users.getEntry('a')).resolves.toEqualTypeOf<CacheEntry<User>>()
 expectTypeOf(users.peek('a')).toEqualTypeOf<User | undefined>()
 expectTypeOf(users.stats()).toEqualTypeOf<CacheStats>()
 // @ts-expect-error
-users.get(1)
+void users.get(1)
 // @ts-expect-error
-users.set('a', 1)
+void users.set('a', 1)
 // @ts-expect-error
 users.size = 1
 // @ts-expect-error
-users.get('a', () => 1)
+void users.get('a', () => 1)
 
 new AsyncCache<string, number>({
   load: (key, context) => {
@@ -80,7 +80,7 @@ expectTypeOf(area).parameters.toEqualTypeOf<[a: number, b: number]>()
 expectTypeOf(area(1, 2)).resolves.toEqualTypeOf<number>()
 expectTypeOf(area.cache).toEqualTypeOf<AsyncCache<string, number>>()
 // @ts-expect-error
-area('1', 2)
+void area('1', 2)
 // @ts-expect-error
 area.cache = users
 
@@ -88,6 +88,6 @@ const typed = new AsyncBatcher<number, string>((ids) => new Map(ids.map((id) => 
 expectTypeOf(typed.add(1)).resolves.toEqualTypeOf<string>()
 expectTypeOf(typed.addMany([1])).toEqualTypeOf<Promise<PromiseSettledResult<string>[]>>()
 // @ts-expect-error
-typed.add('1')
+void typed.add('1')
 // @ts-expect-error
 new AsyncBatcher<number, string>(() => [1])

@@ -74,8 +74,8 @@ export class Flight<K, V> {
   readonly load: Loader<K, V>
   readonly source: CancellationTokenSource
   readonly context: Context<K, V>
-  readonly waiters = new Set<Waiter<V>>()
-  readonly asked = Date.now()
+  readonly waiters: Set<Waiter<V>> = new Set()
+  readonly asked: number = Date.now()
   since = 0 // the loader was called
   over = false
   pinned = false // goes on even if nobody waits

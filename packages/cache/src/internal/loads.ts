@@ -77,7 +77,7 @@ export class Loads<K, V> {
 
   ask(
     key: K,
-    options: AskOptions<K, V> = {},
+    options: AskOptions<K, V>,
     whole: boolean,
     strict: boolean,
     group?: Group<K, V>,

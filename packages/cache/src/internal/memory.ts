@@ -21,8 +21,8 @@ export interface Facts {
 
 /** The entries: bounded, expiring, found by tag; and whom to tell when they go. */
 export class Memory<K, V> {
-  readonly entries = new Map<K, Entry<K, V>>()
-  readonly work = new Set<Promise<unknown>>() // in the background, for close() to wait for
+  readonly entries: Map<K, Entry<K, V>> = new Map()
+  readonly work: Set<Promise<unknown>> = new Set() // in the background, for close() to wait for
   readonly tier: Tier<K, V> | undefined
   weight = 0
   evictions = 0
