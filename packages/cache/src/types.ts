@@ -79,7 +79,7 @@ export interface AsyncCacheOptions<K, V> {
   maxSize?: number | undefined
   /** How much all entries may weigh, default `Infinity`. What is heavier than that alone is not kept. */
   maxWeight?: number | undefined
-  /** What an entry weighs, a number >= 0; default 1. */
+  /** What an entry weighs, 0 or more; default 1. */
   weigh?: ((value: V, key: K) => number) | undefined
   /** Who goes first; default `s3-fifo`, which scans do not wash out. */
   eviction?: 's3-fifo' | 'lru' | undefined

@@ -337,6 +337,15 @@ describe('a second tier', () => {
     expect(store.has('id 7')).toBe(true)
   })
 
+  it('may be all there is: what it does not have is rejected', async () => {
+    const store = new Map<string, unknown>()
+    await counting(store).cache.set('k', 'v')
+    const cache = new AsyncCache<string, string>({ store })
+    expect(await cache.get('k')).toBe('v')
+    await expect(cache.get('other')).rejects.toThrow('Expected `load` to be a function')
+    expect(cache.stats()).toMatchObject({ size: 1, loading: 0 })
+  })
+
   it('without clear: forgets what is known here', async () => {
     const map = new Map<string, unknown>([['foreign', 1]])
     const store: SecondTier = {

@@ -161,7 +161,9 @@ export class Loads<K, V> {
     background: boolean,
     group?: Group<K, V>,
   ): Flight<K, V> {
-    const load = checkFunction('load', this.#loader(options, group)) as Loader<K, V>
+    // Without a loader the second tier may still have it.
+    const own = this.#loader(options, group) ?? (this.#memory.tier && missing)
+    const load: Loader<K, V> = checkFunction('load', own as Loader<K, V>)
     const flight = new Flight(key, load, background, options, this.#options.loadTimeout)
     if (group?.load === load) {
       flight.group = group
@@ -371,6 +373,8 @@ export class Loads<K, V> {
     flight.landed?.()
   }
 }
+
+const missing = (): never => checkFunction('load', undefined as never)
 
 function isVoid<K, V>({ voided, context }: Flight<K, V>, tags = context.tags): boolean {
   return voided !== undefined && !!tags?.some((tag) => voided.has(tag))
