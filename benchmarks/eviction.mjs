@@ -3,7 +3,7 @@
 import { AsyncCache } from '../packages/cache/dist/index.js'
 
 const KEYS = 1_000_000
-const REQUESTS = 2_000_000
+const REQUESTS = 1_000_000
 const SIZES = [1_000, 10_000, 100_000]
 
 let seed = 0
