@@ -123,13 +123,13 @@ export class AsyncCache<K, V> implements AsyncDisposable {
 
   /** The value at hand, fresh or not, else undefined. Changes nothing. */
   peek(key: K): V | undefined {
-    const entry = this.#memory.find(key, performance.now())
+    const entry = this.#memory.find(key)
     return entry?.failed ? undefined : entry?.value
   }
 
   /** Is there a value at hand, fresh or not? Changes nothing. */
   has(key: K): boolean {
-    return this.#memory.find(key, performance.now())?.failed === false
+    return this.#memory.find(key)?.failed === false
   }
 
   /**

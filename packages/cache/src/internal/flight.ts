@@ -75,7 +75,7 @@ export class Flight<K, V> {
   readonly source: CancellationTokenSource
   readonly context: Context<K, V>
   readonly waiters: Set<Waiter<V>> = new Set()
-  readonly asked: number = Date.now()
+  readonly asked: number // by the clock on the wall, if there is a second tier
   since = 0 // the loader was called
   over = false
   pinned = false // goes on even if nobody waits
@@ -91,9 +91,11 @@ export class Flight<K, V> {
     background: boolean,
     options: { ttl?: Milliseconds | undefined; tags?: readonly string[] | undefined },
     timeout: Milliseconds | undefined,
+    asked: number,
   ) {
     this.key = key
     this.load = load
+    this.asked = asked
     this.source = new CancellationTokenSource({ timeout })
     this.context = new Context(key, this.source.token, background, options.ttl, options.tags)
   }

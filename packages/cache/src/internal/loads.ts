@@ -90,7 +90,7 @@ export class Loads<K, V> {
       checkAsk(options)
       if (load !== undefined) checkFunction('load', load)
       const waiter = new Waiter(resolve, reject, whole, strict)
-      const entry = this.#memory.find(key, performance.now())
+      const entry = this.#memory.find(key)
       if (entry && !forceRefresh && this.#serve(entry, waiter, options)) return
       const flying = this.#flights.get(key)
       if (flying?.slow && entry && !strict) return this.#serveOld(entry, waiter)
@@ -164,7 +164,14 @@ export class Loads<K, V> {
     // Without a loader the second tier may still have it.
     const own = this.#loader(options, group) ?? (this.#memory.tier && missing)
     const load: Loader<K, V> = checkFunction('load', own as Loader<K, V>)
-    const flight = new Flight(key, load, background, options, this.#options.loadTimeout)
+    const flight = new Flight(
+      key,
+      load,
+      background,
+      options,
+      this.#options.loadTimeout,
+      this.#memory.tier ? Date.now() : 0,
+    )
     if (group?.load === load) {
       flight.group = group
       group.expect()
@@ -203,7 +210,7 @@ export class Loads<K, V> {
   }
 
   #soften(flight: Flight<K, V>, entry: Entry<K, V>): void {
-    if (this.#memory.find(flight.key, performance.now()) !== entry) return
+    if (this.#memory.find(flight.key) !== entry) return
     flight.slow = true
     for (const waiter of flight.waiters) {
       if (waiter.strict) continue
@@ -218,7 +225,7 @@ export class Loads<K, V> {
     if (flight.over) return flight.group?.skip()
     const { key, waiters } = flight
     const { value, created = 0, ttl, tags } = envelope ?? ({} as Partial<Envelope<V>>)
-    const before = this.#memory.find(key, performance.now())
+    const before = this.#memory.find(key)
     if (envelope && !isVoid(flight, tags) && !(before && before.created >= created)) {
       const age = Math.max(0, Date.now() - created)
       const late = age - (ttl ?? Infinity)
@@ -310,7 +317,7 @@ export class Loads<K, V> {
     const memory = this.#memory
     const now = performance.now()
     const current = this.#isCurrent(flight)
-    const found = current ? memory.find(key, now) : undefined
+    const found = current ? memory.find(key) : undefined
     const entry = found?.failed ? undefined : found
     this.#end(flight)
     flight.source.close()

@@ -4,7 +4,7 @@ import { Entry } from './entry.js'
 import { Eviction } from './eviction.js'
 import { Expiry } from './expiry.js'
 import { report } from './report.js'
-import { type Envelope, Tier } from './tier.js'
+import { Tier } from './tier.js'
 
 /** What there is to say about a value besides itself. */
 export interface Facts {
@@ -59,9 +59,11 @@ export class Memory<K, V> {
   }
 
   /** What is there and not yet gone; leaves everything as it is. */
-  find(key: K, now: number): Entry<K, V> | undefined {
+  find(key: K): Entry<K, V> | undefined {
     const entry = this.entries.get(key)
-    return entry && entry.keptUntil > now ? entry : undefined
+    // The clock is not looked at for what never expires.
+    if (entry && (entry.keptUntil === Infinity || entry.keptUntil > performance.now())) return entry
+    return undefined
   }
 
   /** In place of what there was. All that can throw comes first. */
@@ -124,19 +126,18 @@ export class Memory<K, V> {
     askedAt: number,
   ): Promise<unknown> | undefined {
     const ttl = ttlOf(this.#options, key, value, asked)
-    const created = Date.now()
-    this.keep(key, value, { ttl, created, took, tags })
-    const keep = this.#keepFor(ttl)
-    const envelope: Envelope<V> = {
-      uno: 1,
-      value,
-      asked: askedAt,
-      created,
-      ttl: ttl === Infinity ? null : ttl,
-      tags,
-    }
     const { tier } = this
-    return tier && this.track(keep > 0 ? tier.write(key, envelope, keep) : tier.delete(key))
+    const created = tier ? Date.now() : 0
+    this.keep(key, value, { ttl, created, took, tags })
+    if (!tier) return
+    const keep = this.#keepFor(ttl)
+    const store = (): Promise<unknown> =>
+      tier.write(
+        key,
+        { uno: 1, value, asked: askedAt, created, ttl: ttl === Infinity ? null : ttl, tags },
+        keep,
+      )
+    return this.track(keep > 0 ? store() : tier.delete(key))
   }
 
   drop(entry: Entry<K, V>, reason: EvictReason): void {

@@ -175,10 +175,11 @@ export class Engine<T> implements Owner<T>, Client<T> {
 
   giveBack(slot: Slot<T>, destroy: boolean): void {
     this.#unlend(slot)
-    const reason = destroy ? 'released' : this.#whyNot(slot, performance.now())
+    const now = performance.now()
+    const reason = destroy ? 'released' : this.#whyNot(slot, now)
     if (reason) void this.#destroy(slot, reason)
     else if (this.options.reset) void this.#reset(slot)
-    else this.#offer(slot)
+    else this.#handOn(slot, now)
   }
 
   close(timeout: Milliseconds, drain: boolean): Promise<PoolCloseResult> {
@@ -237,7 +238,7 @@ export class Engine<T> implements Owner<T>, Client<T> {
     const now = performance.now()
     const reason = this.#whyNot(slot, now)
     if (reason) void this.#destroy(slot, reason)
-    else if (!this.queue.offer(({ label }) => this.#lend(slot, label, now))) this.#keep(slot, now)
+    else this.#handOn(slot, now)
   }
 
   /** Why it must not be lent again, if so. */
@@ -249,7 +250,9 @@ export class Engine<T> implements Owner<T>, Client<T> {
     return this.#isSurplus ? 'surplus' : undefined
   }
 
-  #keep(slot: Slot<T>, now: number): void {
+  #handOn(slot: Slot<T>, now: number): void {
+    const { queue } = this
+    if (queue.size && queue.offer(({ label }) => this.#lend(slot, label, now))) return
     const { maxIdle, min } = this.options
     if (this.closed) return void this.#destroy(slot, 'closed')
     if (this.#idle.slots.length >= Math.max(maxIdle, min)) return void this.#destroy(slot, 'idle')
