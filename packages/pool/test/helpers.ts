@@ -25,10 +25,3 @@ export const failure = (promise: Promise<unknown>): Promise<unknown> =>
     },
     (error: unknown) => error,
   )
-
-/** A promise of somebody else's making. */
-export function thenable<T>(
-  then: (resolve: (value: T) => void, reject: (error: unknown) => void) => void,
-): PromiseLike<T> {
-  return { then } as PromiseLike<T>
-}

@@ -238,7 +238,7 @@ function checkWeight(weight: unknown): number {
 }
 
 /** The `ttl` that is to hold for this value, shortened by jitter. */
-export function ttlOf<K, V>(
+function ttlOf<K, V>(
   { ttl = Infinity, ttlJitter = 0, random = Math.random }: AsyncCacheOptions<K, V>,
   key: K,
   value: V,

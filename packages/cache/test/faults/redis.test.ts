@@ -7,9 +7,10 @@ import { Keyv } from 'keyv'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
 const { CI } = process.env as { CI?: string }
+const command = 'redis-server'
 const isThere = (() => {
   try {
-    return execFileSync('redis-server', ['--version']).length > 0
+    return execFileSync(command, ['--version']).length > 0
   } catch {
     return false
   }
@@ -21,7 +22,7 @@ let server: ChildProcess | undefined
 
 const start = async (): Promise<void> => {
   const args = ['--port', `${port}`, '--save', '', '--appendonly', 'no', '--bind', '127.0.0.1']
-  server = spawn('redis-server', args, { stdio: ['ignore', 'pipe', 'ignore'] })
+  server = spawn(command, args, { stdio: ['ignore', 'pipe', 'ignore'] })
   for await (const line of server.stdout as AsyncIterable<Buffer>) {
     if (String(line).includes('Ready to accept connections')) return
   }
