@@ -30,13 +30,17 @@ export const esbuildTs = (): Plugin => ({
   },
 })
 
+const exclude = [...configDefaults.exclude, '**/*.types.test.ts', '**/test/faults/**']
+const long = ['**/{leak,leaks,memory}.test.ts', '**/*.{model,race}.test.ts']
 const include = ['packages/*/test/**/*.test.ts']
 
 export default defineConfig({
   oxc: false,
   plugins: [esbuildTs()],
   test: {
-    exclude: [...configDefaults.exclude, '**/*.types.test.ts', '**/test/faults/**'],
+    exclude,
+    // every core works: by default one of two would only watch
+    maxWorkers: '100%',
     // leak tests call globalThis.gc
     execArgv: ['--expose-gc'],
     // what is built runs as Node itself loads it
@@ -51,8 +55,8 @@ export default defineConfig({
     projects: [
       // the sources: no build needed, coverage counts here
       { extends: true, resolve: { alias: toSource }, test: { name: 'src', include } },
-      // the same tests through package.json exports, on dist
-      { extends: true, test: { name: 'dist', include } },
+      // the same tests through package.json exports, on dist; what counts long or tries much, once is enough
+      { extends: true, test: { name: 'dist', include, exclude: [...exclude, ...long] } },
       // the code blocks of the Markdown files
       {
         extends: true,

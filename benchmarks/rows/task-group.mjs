@@ -14,7 +14,7 @@ export const subjects = {
     async run(n) {
       for (let i = 0; i < n; i += size) {
         await TaskGroup.run((group) => {
-          for (let j = 0; j < size; j++) group.createTask(job)
+          for (let j = 0; j < size; j++) void group.createTask(job)
         })
       }
     },

@@ -171,7 +171,7 @@ class Check {
 
   async #openUrl(url: URL, token: CancellationToken): Promise<Place> {
     try {
-      const { status, html } = await this.#web.get(url, true, token)
+      const { status, html } = await this.#web.get(url, token)
       if (status >= 400) return { problem: `HTTP ${status}` }
       return html === undefined ? {} : { page: parseHtml(html) }
     } catch (error) {

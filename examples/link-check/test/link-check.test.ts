@@ -85,7 +85,7 @@ describe('a site', () => {
     expect(problems(report)).toEqual({
       '/missing': 'HTTP 404',
       '/reset': 'UND_ERR_SOCKET',
-      '/silent': 'timed out after 300 ms',
+      '/silent': '"request" timed out after 300 ms',
       '/fine#nowhere': 'no anchor #nowhere',
     })
     expect(report.broken.filter(({ target }) => target === '/missing')).toHaveLength(2)

@@ -1,0 +1,63 @@
+import { type CancellationToken, CancellationTokenSource } from '@uno-async/core'
+import type { AsyncCacheOptions, LoadContext } from '../types.js'
+import { outcomes } from './outcomes.js'
+
+type LoadMany<K, V> = NonNullable<AsyncCacheOptions<K, V>['loadMany']>
+
+interface Member<K, V> {
+  readonly key: K
+  readonly token: CancellationToken
+  readonly resolve: (value: V) => void
+  readonly reject: (error: unknown) => void
+}
+
+/** The loads of one getMany(): gathered, and made one call as soon as nobody else can join. */
+export class Group<K, V> {
+  readonly #loadMany: LoadMany<K, V>
+  readonly #members: Member<K, V>[] = []
+  #awaited = 1 // who may still join, and the one who opened it
+
+  constructor(loadMany: LoadMany<K, V>) {
+    this.#loadMany = loadMany
+  }
+
+  expect(): void {
+    this.#awaited++
+  }
+
+  readonly load = (key: K, { token }: LoadContext<K, V>): Promise<V> =>
+    new Promise((resolve, reject) => {
+      this.#members.push({ key, token, resolve, reject })
+      this.skip()
+    })
+
+  /** One less to wait for. */
+  skip(): void {
+    if (!--this.#awaited && this.#members.length) void this.#dispatch()
+  }
+
+  async #dispatch(): Promise<void> {
+    const members = this.#members
+    const source = new CancellationTokenSource()
+    let live = members.length
+    const registrations = members.map(({ token }) =>
+      token.onCancelled((reason) => --live || source.cancel(reason)),
+    )
+    try {
+      const { token } = source
+      const keys = members.map(({ key }) => key)
+      const result = await token.run(() => this.#loadMany(keys, { token }))
+      const outcome = outcomes('loadMany', keys, result)
+      members.forEach(({ key, resolve, reject }, i) => {
+        const value = outcome(key, i)
+        if (value instanceof Error) reject(value)
+        else resolve(value)
+      })
+    } catch (error) {
+      for (const { reject } of members) reject(error)
+    } finally {
+      for (const registration of registrations) registration.dispose()
+      source.close()
+    }
+  }
+}

@@ -1,0 +1,388 @@
+import {
+  CancellationToken,
+  CancelledError,
+  ClosedError,
+  checkFunction,
+  checkMilliseconds,
+  type Milliseconds,
+} from '@uno-async/core'
+import type { AskOptions, AsyncCacheOptions, CacheEntry, Loader } from '../types.js'
+import { checkAsk, checkTags } from './check.js'
+import type { Entry } from './entry.js'
+import { Flight, Waiter } from './flight.js'
+import { Group } from './group.js'
+import type { Memory } from './memory.js'
+import type { Envelope } from './tier.js'
+
+/** What is being loaded: one flight for each key. */
+export class Loads<K, V> {
+  readonly stats = { hits: 0, stale: 0, misses: 0, loads: 0, failures: 0 }
+  closed = false
+  readonly #options: AsyncCacheOptions<K, V>
+  readonly #memory: Memory<K, V>
+  readonly #flights = new Map<K, Flight<K, V>>()
+  readonly #orphans = new Set<Flight<K, V>>() // invalidated, but somebody waits
+  // Invariants, true whenever no code of a user is on the stack:
+  //   I1  a flight in #flights has waiters or is pinned
+  //   I2  what a flight brings that is not in #flights is never kept
+
+  constructor(options: AsyncCacheOptions<K, V>, memory: Memory<K, V>) {
+    this.#options = options
+    this.#memory = memory
+  }
+
+  get keys(): K[] {
+    return [...this.#flights.keys()]
+  }
+
+  get who(): string {
+    const { name } = this.#options
+    return name === undefined ? 'AsyncCache' : `AsyncCache "${name}"`
+  }
+
+  closedError(): ClosedError {
+    return new ClosedError(`${this.who} is closed`)
+  }
+
+  /** The value is known: gives it to those who wait, and stops the load. */
+  supersede(key: K, value: V): void {
+    const flight = this.#flights.get(key)
+    if (!flight) return
+    this.#end(flight)
+    for (const waiter of flight.waiters) waiter.answer(value, 'memory')
+    this.#stop(flight)
+  }
+
+  invalidate(key: K): void {
+    const flight = this.#flights.get(key)
+    if (flight) this.#orphan(flight)
+  }
+
+  /** A loader may still say that its value has one of these tags. */
+  voidTags(tags: readonly string[]): void {
+    for (const flight of this.#flights.values()) {
+      for (const tag of tags) (flight.voided ??= new Set()).add(tag)
+      if (isVoid(flight)) this.#orphan(flight)
+    }
+  }
+
+  close(): void {
+    this.closed = true
+    for (const flight of [...this.#flights.values(), ...this.#orphans]) {
+      this.#end(flight)
+      for (const waiter of flight.waiters) waiter.fail(this.closedError())
+      flight.source.cancel(this.closedError())
+    }
+  }
+
+  ask(
+    key: K,
+    options: AskOptions<K, V>,
+    whole: boolean,
+    strict: boolean,
+    group?: Group<K, V>,
+  ): Promise<V | CacheEntry<V>> {
+    return new Promise((resolve, reject) => {
+      const { signal, forceRefresh = strict, load } = options
+      const token = signal === undefined ? undefined : CancellationToken.from(signal)
+      token?.throwIfCancelled()
+      if (this.closed) throw this.closedError()
+      checkAsk(options)
+      if (load !== undefined) checkFunction('load', load)
+      const waiter = new Waiter(resolve, reject, whole, strict)
+      const entry = this.#memory.find(key)
+      if (entry && !forceRefresh && this.#serve(entry, waiter, options)) return
+      const flying = this.#flights.get(key)
+      if (flying?.slow && entry && !strict) return this.#serveOld(entry, waiter)
+      const flight = flying ?? this.#start(key, options, false, group)
+      this.stats.misses++
+      flight.waiters.add(waiter)
+      if (token) {
+        waiter.registration = token.onCancelled(() => this.#leave(flight, waiter, token))
+      }
+      if (!flying) this.#launch(flight, entry, !forceRefresh)
+    })
+  }
+
+  /** Answers with what is at hand, if it may; begins to refresh it, if it should. */
+  #serve(entry: Entry<K, V>, waiter: Waiter<V>, options: AskOptions<K, V>): boolean {
+    const { staleWhileRevalidate = 0, staleIfError = 0 } = this.#options
+    const now = performance.now()
+    const late = now - entry.freshUntil
+    const tired = now < entry.retryAt
+    if (late >= staleWhileRevalidate && late >= 0) {
+      if (!tired || late >= staleIfError) return false
+      this.#serveOld(entry, waiter)
+      return true
+    }
+    const fresh = late < 0
+    this.stats[fresh ? 'hits' : 'stale']++
+    this.#memory.eviction?.hit(entry)
+    if (entry.failed) waiter.fail(entry.value)
+    else {
+      const state = fresh ? 'fresh' : 'stale'
+      waiter.answer(entry.value, 'memory', state, now - entry.since, entry.error)
+      const refresh =
+        !tired && (!fresh || this.#isDue(entry, -late)) && !this.#flights.has(entry.key)
+      if (refresh && this.#loader(options)) {
+        this.#launch(this.#start(entry.key, options, true), entry, false)
+      }
+    }
+    return true
+  }
+
+  #serveOld(entry: Entry<K, V>, waiter: Waiter<V>): void {
+    this.stats.stale++
+    const age = performance.now() - entry.since
+    waiter.answer(entry.value, 'memory', 'error-stale', age, entry.error)
+  }
+
+  /** Is it time to refresh what is still fresh? XFetch: the likelier the less is left and the longer loads take. */
+  #isDue({ took }: Entry<K, V>, left: Milliseconds): boolean {
+    const { refreshAhead = 0, random = Math.random } = this.#options
+    return refreshAhead === 'probabilistic'
+      ? -took * Math.log(random()) >= left
+      : left < refreshAhead
+  }
+
+  #loader(options: AskOptions<K, V>, group?: Group<K, V>): Loader<K, V> | undefined {
+    const { load, loadMany } = this.#options
+    return (
+      options.load ??
+      group?.load ??
+      load ??
+      (loadMany && ((key, context) => new Group(loadMany).load(key, context)))
+    )
+  }
+
+  #start(
+    key: K,
+    options: AskOptions<K, V>,
+    background: boolean,
+    group?: Group<K, V>,
+  ): Flight<K, V> {
+    // Without a loader the second tier may still have it.
+    const own = this.#loader(options, group) ?? (this.#memory.tier && missing)
+    const load: Loader<K, V> = checkFunction('load', own as Loader<K, V>)
+    const flight = new Flight(
+      key,
+      load,
+      background,
+      options,
+      this.#options.loadTimeout,
+      this.#memory.tier ? Date.now() : 0,
+    )
+    if (group?.load === load) {
+      flight.group = group
+      group.expect()
+    }
+    this.#flights.set(key, flight)
+    if (background) this.#pin(flight)
+    return flight
+  }
+
+  #pin(flight: Flight<K, V>): void {
+    flight.pinned = true
+    if (this.#options.waitUntil) {
+      this.#memory.announce(
+        new Promise<void>((resolve) => {
+          flight.landed = resolve
+        }),
+      )
+    }
+  }
+
+  #launch(flight: Flight<K, V>, entry: Entry<K, V> | undefined, askTier: boolean): void {
+    const { softTimeout = Infinity } = this.#options
+    if (entry && !entry.failed) {
+      flight.remember(entry)
+      if (softTimeout < Infinity && !flight.pinned) {
+        flight.soft = CancellationToken.timeout(softTimeout).onCancelled(() =>
+          this.#soften(flight, entry),
+        )
+      }
+    }
+    if (!this.#memory.tier || !askTier) return this.#run(flight)
+    this.#memory.tier.read(flight.key).then(
+      (envelope) => this.#adopt(flight, envelope),
+      (error) => this.#fail(flight, error),
+    )
+  }
+
+  #soften(flight: Flight<K, V>, entry: Entry<K, V>): void {
+    if (this.#memory.find(flight.key) !== entry) return
+    flight.slow = true
+    for (const waiter of flight.waiters) {
+      if (waiter.strict) continue
+      flight.waiters.delete(waiter)
+      this.#serveOld(entry, waiter)
+    }
+    if (!flight.pinned) this.#pin(flight)
+  }
+
+  /** Goes on with what the second tier had. */
+  #adopt(flight: Flight<K, V>, envelope: Envelope<V> | undefined): void {
+    if (flight.over) return flight.group?.skip()
+    const { key, waiters } = flight
+    const { value, created = 0, ttl, tags } = envelope ?? ({} as Partial<Envelope<V>>)
+    const before = this.#memory.find(key)
+    if (envelope && !isVoid(flight, tags) && !(before && before.created >= created)) {
+      const age = Math.max(0, Date.now() - created)
+      const late = age - (ttl ?? Infinity)
+      try {
+        if (this.#isCurrent(flight)) {
+          const facts = { ttl: ttl ?? Infinity, age, created, tags }
+          this.#memory.keep(key, value as V, facts)
+        }
+      } catch (error) {
+        flight.group?.skip()
+        return this.#fail(flight, error)
+      }
+      flight.context.previous = { value: value as V, age }
+      if (late < 0 || late < (this.#options.staleWhileRevalidate ?? 0)) {
+        const state = late < 0 ? 'fresh' : 'stale'
+        for (const waiter of waiters) waiter.answer(value as V, 'store', state, age)
+        waiters.clear()
+        this.#memory.tell()
+        if (late < 0) {
+          flight.group?.skip()
+          this.#end(flight)
+          return
+        }
+        flight.context.background = true
+        this.#pin(flight)
+      }
+      this.#memory.tell()
+    }
+    this.#run(flight)
+  }
+
+  #run(flight: Flight<K, V>): void {
+    const { key, load, context } = flight
+    const { token } = context
+    flight.since = performance.now()
+    this.stats.loads++
+    if (this.#options.loadTimeout !== undefined) {
+      token.onCancelled(() => this.#fail(flight, token.error))
+    }
+    let result: V | PromiseLike<V>
+    try {
+      result = token.run(() => load(key, context))
+    } catch (error) {
+      return this.#fail(flight, error)
+    }
+    if (typeof (result as PromiseLike<V> | null)?.then !== 'function') {
+      return this.#done(flight, result as V)
+    }
+    Promise.resolve(result).then(
+      (value) => this.#done(flight, value),
+      (error) => this.#fail(flight, error),
+    )
+  }
+
+  #done(flight: Flight<K, V>, value: V): void {
+    const { key, context, waiters, asked, since } = flight
+    const memory = this.#memory
+    const { awaitStore, disposeValues } = this.#options
+    if (flight.over) {
+      if (disposeValues) memory.dispose(key, value)
+      return
+    }
+    let stored: Promise<unknown> | undefined
+    try {
+      if (context.tags !== undefined) checkTags(context.tags)
+      if (this.#isCurrent(flight) && !context.noStore && !isVoid(flight)) {
+        stored = this.#memory.put(key, value, context, performance.now() - since, asked)
+      }
+    } catch (error) {
+      return this.#fail(flight, error)
+    }
+    this.#end(flight)
+    flight.source.close()
+    if (disposeValues && !waiters.size && memory.entries.get(key)?.value !== value) {
+      memory.dispose(key, value)
+    }
+    const deliver = (): void => {
+      for (const waiter of waiters) waiter.answer(value, 'load')
+    }
+    if (stored && awaitStore) void stored.then(deliver)
+    else deliver()
+    memory.tell()
+  }
+
+  #fail(flight: Flight<K, V>, error: unknown): void {
+    if (flight.over) return
+    const { key, waiters, pinned } = flight
+    const { staleIfError = 0, refreshBackoff = 1_000, errorTtl = 0 } = this.#options
+    const memory = this.#memory
+    const now = performance.now()
+    const current = this.#isCurrent(flight)
+    const found = current ? memory.find(key) : undefined
+    const entry = found?.failed ? undefined : found
+    this.#end(flight)
+    flight.source.close()
+    this.stats.failures++
+    let unheard = pinned
+    if (entry) {
+      entry.retryAt = now + refreshBackoff
+      entry.error = error
+    } else if (current) {
+      try {
+        const ttl = typeof errorTtl === 'function' ? errorTtl(error, key) : errorTtl
+        const facts = { ttl: checkMilliseconds('errorTtl', ttl), created: 0, failed: true }
+        memory.keep(key, error as V, facts)
+      } catch (thrown) {
+        memory.report(thrown, key, 'load')
+      }
+    }
+    for (const waiter of waiters) {
+      if (entry && !waiter.strict && staleIfError && now < entry.freshUntil + staleIfError) {
+        this.#serveOld(entry, waiter)
+        unheard = true
+      } else waiter.fail(error)
+    }
+    if (unheard) memory.report(error, key, pinned ? 'refresh' : 'load')
+    memory.tell()
+  }
+
+  #leave(flight: Flight<K, V>, waiter: Waiter<V>, token: CancellationToken): void {
+    const { waiters, pinned, over } = flight
+    waiters.delete(waiter)
+    waiter.reject(token.error)
+    if (over || waiters.size || (pinned && this.#isCurrent(flight))) return
+    this.#end(flight)
+    flight.source.cancel(token.reason)
+  }
+
+  /** From now on what it brings is only for those who wait for it. */
+  #orphan(flight: Flight<K, V>): void {
+    this.#flights.delete(flight.key)
+    if (flight.waiters.size) this.#orphans.add(flight)
+    else {
+      this.#end(flight)
+      this.#stop(flight)
+    }
+  }
+
+  #stop(flight: Flight<K, V>): void {
+    flight.source.cancel(new CancelledError(`${this.who}: nobody waits for this value any more`))
+  }
+
+  #isCurrent(flight: Flight<K, V>): boolean {
+    return this.#flights.get(flight.key) === flight
+  }
+
+  #end(flight: Flight<K, V>): void {
+    if (this.#isCurrent(flight)) this.#flights.delete(flight.key)
+    this.#orphans.delete(flight)
+    flight.over = true
+    flight.soft?.dispose()
+    flight.landed?.()
+  }
+}
+
+const missing = (): never => checkFunction('load', undefined as never)
+
+function isVoid<K, V>({ voided, context }: Flight<K, V>, tags = context.tags): boolean {
+  return voided !== undefined && !!tags?.some((tag) => voided.has(tag))
+}

@@ -1,0 +1,250 @@
+import { badValue, checkMilliseconds, type Milliseconds } from '@uno-async/core'
+import type { AsyncCacheOptions, CacheErrorContext, EvictReason } from '../types.js'
+import { Entry } from './entry.js'
+import { Eviction } from './eviction.js'
+import { Expiry } from './expiry.js'
+import { report } from './report.js'
+import { Tier } from './tier.js'
+
+/** What there is to say about a value besides itself. */
+export interface Facts {
+  readonly ttl: Milliseconds
+  /** How old it is, default 0. */
+  readonly age?: Milliseconds
+  readonly created: number
+  /** What its load took, default 0. */
+  readonly took?: Milliseconds
+  readonly tags?: readonly string[] | undefined
+  /** The value is an error. */
+  readonly failed?: boolean
+}
+
+/** The entries: bounded, expiring, found by tag; and whom to tell when they go. */
+export class Memory<K, V> {
+  readonly entries: Map<K, Entry<K, V>> = new Map()
+  readonly work: Set<Promise<unknown>> = new Set() // in the background, for close() to wait for
+  readonly tier: Tier<K, V> | undefined
+  weight = 0
+  evictions = 0
+  readonly eviction: Eviction<K, V> | undefined // undefined: no bound
+  readonly #options: AsyncCacheOptions<K, V>
+  readonly #grace: Milliseconds // how long what is no longer fresh is kept
+  readonly #byTag = new Map<string, Set<Entry<K, V>>>()
+  readonly #expiry = new Expiry(
+    (entry) => this.drop(entry as Entry<K, V>, 'expired'),
+    () => this.tell(),
+  )
+  #gone: [key: K, value: V, reason: EvictReason][] = [] // not yet told
+  #telling = false
+  // Invariants, true whenever no code of a user is on the stack:
+  //   I1  each entry is in `entries`, in the eviction's lists, under its tags, and in the expiry's heap if it expires
+  //   I2  `weight` is the sum over `entries`; neither it nor their number is over its bound
+
+  constructor(options: AsyncCacheOptions<K, V>) {
+    const {
+      maxSize = Infinity,
+      maxWeight = Infinity,
+      store,
+      storeKey,
+      storeTimeout = 1_000,
+    } = options
+    this.#options = options
+    if (store !== undefined) {
+      this.tier = new Tier(store, storeKey, storeTimeout, (...what) => this.report(...what))
+    }
+    this.#grace = Math.max(options.staleWhileRevalidate ?? 0, options.staleIfError ?? 0)
+    if (maxSize < Infinity || maxWeight < Infinity) {
+      this.eviction = new Eviction(options.eviction === 'lru')
+    }
+  }
+
+  /** What is there and not yet gone; leaves everything as it is. */
+  find(key: K): Entry<K, V> | undefined {
+    const entry = this.entries.get(key)
+    // The clock is not looked at for what never expires.
+    if (entry && (entry.keptUntil === Infinity || entry.keptUntil > performance.now())) return entry
+    return undefined
+  }
+
+  /** In place of what there was. All that can throw comes first. */
+  keep(key: K, value: V, facts: Facts): void {
+    const { maxSize = Infinity, maxWeight = Infinity, weigh, refreshAhead } = this.#options
+    const { ttl, age = 0, created, took = 0, tags, failed = false } = facts
+    const weight = weigh && !failed ? checkWeight(weigh(value, key)) : 1
+    const { eviction } = this
+    let entry = this.entries.get(key)
+    const kept = failed ? ttl : this.#keepFor(ttl)
+    if (kept <= age || weight > maxWeight) {
+      if (entry) this.drop(entry, 'replaced')
+      return
+    }
+    const since = performance.now() - age
+    if (!entry) entry = new Entry(key)
+    else {
+      this.#note(entry, 'replaced', value)
+      this.#untag(entry)
+      this.weight -= entry.weight
+    }
+    if (eviction && (entry.list === undefined || entry.weight !== weight)) {
+      entry.unlink()
+      while (eviction.count >= maxSize || this.weight + weight > maxWeight) {
+        const victim = eviction.evict()
+        this.evictions++
+        this.drop(victim, 'evicted')
+      }
+      eviction.add(entry)
+    } else eviction?.hit(entry)
+    this.entries.set(key, entry)
+    this.weight += weight
+    entry.value = value
+    entry.failed = failed
+    entry.since = since
+    entry.created = created
+    entry.freshUntil = since + ttl
+    entry.keptUntil = since + kept
+    const ahead = typeof refreshAhead === 'number' ? refreshAhead : refreshAhead && Infinity
+    entry.checkAt = failed ? 0 : ttl === Infinity ? Infinity : entry.freshUntil - (ahead ?? 0)
+    entry.took = took
+    entry.retryAt = 0
+    entry.error = undefined
+    entry.weight = weight
+    entry.tags = tags
+    for (const tag of tags ?? []) {
+      const tagged = this.#byTag.get(tag)
+      if (tagged) tagged.add(entry)
+      else this.#byTag.set(tag, new Set([entry]))
+    }
+    this.#expiry.place(entry as never)
+  }
+
+  /** Keeps a value here and in the second tier; undefined if there is none. All that can throw comes first. */
+  put(
+    key: K,
+    value: V,
+    { ttl: asked, tags }: { ttl?: Milliseconds | undefined; tags?: readonly string[] | undefined },
+    took: Milliseconds,
+    askedAt: number,
+  ): Promise<unknown> | undefined {
+    const ttl = ttlOf(this.#options, key, value, asked)
+    const { tier } = this
+    const created = tier ? Date.now() : 0
+    this.keep(key, value, { ttl, created, took, tags })
+    if (!tier) return
+    const keep = this.#keepFor(ttl)
+    const store = (): Promise<unknown> =>
+      tier.write(
+        key,
+        { uno: 1, value, asked: askedAt, created, ttl: ttl === Infinity ? null : ttl, tags },
+        keep,
+      )
+    return this.track(keep > 0 ? store() : tier.delete(key))
+  }
+
+  drop(entry: Entry<K, V>, reason: EvictReason): void {
+    this.entries.delete(entry.key)
+    this.weight = this.entries.size ? this.weight - entry.weight : 0 // no residue of fractions
+    entry.unlink()
+    this.#expiry.remove(entry as never)
+    this.#untag(entry)
+    this.#note(entry, reason)
+  }
+
+  tagged(tag: string): Entry<K, V>[] {
+    return [...(this.#byTag.get(tag) ?? [])]
+  }
+
+  empty(reason: EvictReason): void {
+    for (const entry of this.entries.values()) this.drop(entry, reason)
+    this.eviction?.forget()
+  }
+
+  /** Last, when all is in order: a hook may do as it likes, and what it does is told after this. */
+  tell(): void {
+    if (this.#telling) return
+    this.#telling = true
+    const { onEvict, disposeValues } = this.#options
+    for (const [key, value, reason] of this.#gone) {
+      try {
+        onEvict?.(key, value, reason)
+      } catch (error) {
+        this.report(error, key, 'evict')
+      }
+      if (disposeValues) this.dispose(key, value)
+    }
+    this.#gone = []
+    this.#telling = false
+  }
+
+  dispose(key: K, value: V): void {
+    const it = value as Partial<AsyncDisposable & Disposable> | null | undefined
+    const dispose = async (): Promise<void> =>
+      (it?.[Symbol.asyncDispose] ?? it?.[Symbol.dispose])?.call(it as never)
+    void this.track(dispose().catch((error) => this.report(error, key, 'evict')))
+  }
+
+  /** Background work that never rejects. */
+  track<R>(work: Promise<R>): Promise<R> {
+    this.work.add(work)
+    void work.then(() => this.work.delete(work))
+    this.announce(work)
+    return work
+  }
+
+  announce(work: Promise<unknown>): void {
+    try {
+      this.#options.waitUntil?.(work)
+    } catch (error) {
+      report(error)
+    }
+  }
+
+  report(error: unknown, key: K, phase: CacheErrorContext<K>['phase']): void {
+    try {
+      this.#options.onError?.(error, { key, phase })
+    } catch (thrown) {
+      report(thrown)
+    }
+  }
+
+  /** All is in order: tells who is to be told, and waits for the second tier. */
+  async settle(work: Promise<unknown> | undefined): Promise<void> {
+    const tracked = work && this.track(work)
+    this.tell()
+    await tracked
+  }
+
+  /** How long a value with this `ttl` is kept in all. */
+  #keepFor(ttl: Milliseconds): Milliseconds {
+    return ttl + this.#grace
+  }
+
+  #untag(entry: Entry<K, V>): void {
+    for (const tag of entry.tags ?? []) {
+      const tagged = this.#byTag.get(tag)
+      if (tagged?.delete(entry) && !tagged.size) this.#byTag.delete(tag)
+    }
+  }
+
+  #note({ key, value, failed }: Entry<K, V>, reason: EvictReason, next?: V): void {
+    const { onEvict, disposeValues } = this.#options
+    if (failed || !(onEvict || disposeValues)) return
+    if (reason !== 'replaced' || !Object.is(value, next)) this.#gone.push([key, value, reason])
+  }
+}
+
+function checkWeight(weight: unknown): number {
+  if (typeof weight === 'number' && weight >= 0) return weight
+  throw badValue('weigh', 'a function that gives a number >= 0', weight)
+}
+
+/** The `ttl` that is to hold for this value, shortened by jitter. */
+function ttlOf<K, V>(
+  { ttl = Infinity, ttlJitter = 0, random = Math.random }: AsyncCacheOptions<K, V>,
+  key: K,
+  value: V,
+  asked: Milliseconds | undefined,
+): Milliseconds {
+  const full = asked ?? (typeof ttl === 'function' ? ttl(value, key) : ttl)
+  checkMilliseconds('ttl', full)
+  return ttlJitter && full < Infinity ? full * (1 - ttlJitter * random()) : full
+}

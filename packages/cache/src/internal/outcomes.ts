@@ -1,0 +1,24 @@
+import type { BatchResult } from '../types.js'
+
+/** Tells of each item how it went; throws if the result does not answer the items. */
+export function outcomes<T, R>(
+  who: string,
+  items: readonly T[],
+  result: BatchResult<T, R>,
+): (item: T, index: number) => R | Error {
+  if (result instanceof Map) {
+    return (item) =>
+      result.has(item)
+        ? (result.get(item) as R | Error)
+        : new TypeError(`${who}: the Map has no result for this item`)
+  }
+  if (!Array.isArray(result)) {
+    throw new TypeError(
+      `${who}: expected an array or a Map of results, got ${result && typeof result}`,
+    )
+  }
+  if (result.length !== items.length) {
+    throw new TypeError(`${who}: got ${result.length} results for ${items.length} items`)
+  }
+  return (_, index) => result[index]
+}

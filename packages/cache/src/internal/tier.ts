@@ -1,0 +1,132 @@
+import { badValue, CancellationToken, checkFunction, type Milliseconds } from '@uno-async/core'
+import type { SecondTier } from '../types.js'
+
+/** How a value lies in the second tier: all of it survives JSON. */
+export interface Envelope<V> {
+  readonly uno: 1
+  readonly value: V
+  /** Points in time on Date.now()'s scale. */
+  readonly asked: number
+  readonly created: number
+  /** null: for ever. */
+  readonly ttl: Milliseconds | null
+  readonly tags?: readonly string[] | undefined
+}
+
+type Phase = 'store-get' | 'store-set'
+
+const MAX_SKEW = 10_000 // how far ahead another machine's clock may be
+
+/** The second tier, made harmless: in order for each key, in time, and never a rejection. */
+export class Tier<K, V> {
+  readonly #store: SecondTier
+  readonly #keyOf: (key: K) => string
+  readonly #timeout: Milliseconds
+  readonly #onError: (error: unknown, key: K, phase: Phase) => void
+  readonly #raw: boolean // a bare adapter of Keyv 6: takes strings and points in time
+  readonly #last = new Map<string, Promise<unknown>>() // the last write of each key that is not done
+  #clearing: Promise<unknown> | undefined = undefined
+
+  constructor(
+    store: SecondTier,
+    keyOf: ((key: K) => string) | undefined,
+    timeout: Milliseconds,
+    onError: (error: unknown, key: K, phase: Phase) => void,
+  ) {
+    for (const verb of ['get', 'set', 'delete'] as const)
+      checkFunction(`store.${verb}`, store?.[verb])
+    this.#store = store
+    this.#keyOf = keyOf ?? defaultKey
+    this.#timeout = timeout
+    this.#onError = onError
+    this.#raw = !!(store as { capabilities?: { expires?: boolean } }).capabilities?.expires
+  }
+
+  /** Reads after what is being written; rubbish and what tags have made void is undefined. */
+  async read(key: K): Promise<Envelope<V> | undefined> {
+    const id = this.#keyOf(key)
+    const get = async (it: string): Promise<Envelope<V> | undefined> => {
+      const found = await this.#store.get(it)
+      return (typeof found === 'string' ? JSON.parse(found) : found) as Envelope<V> | undefined
+    }
+    return this.#after(this.#last.get(id) ?? this.#clearing, key, 'store-get', async () => {
+      const found = await get(id)
+      if (found === undefined || found === null) return
+      const { uno, asked, created, ttl, tags = [] } = found
+      if (uno !== 1 || !(asked <= created) || !(ttl === null || ttl >= 0) || !Array.isArray(tags)) {
+        throw new TypeError('The second tier holds something that is not ours')
+      }
+      if (created > Date.now() + MAX_SKEW) return
+      const marks = await Promise.all(tags.map((tag) => get(tagKey(tag))))
+      return marks.some((mark) => mark && mark.created >= asked) ? undefined : found
+    }) as Promise<Envelope<V> | undefined>
+  }
+
+  write(key: K, envelope: Envelope<V>, keep: Milliseconds): Promise<unknown> {
+    const id = this.#keyOf(key)
+    return this.#queue(id, key, () => this.#set(id, envelope, keep))
+  }
+
+  delete(key: K): Promise<unknown> {
+    const id = this.#keyOf(key)
+    return this.#queue(id, key, () => this.#store.delete(id))
+  }
+
+  /** From now on whatever was asked for before and has this tag is void, in all processes. */
+  void(tag: string): Promise<unknown> {
+    const id = tagKey(tag)
+    const now = Date.now()
+    const mark = { uno: 1, value: null, asked: now, created: now, ttl: null } as const
+    return this.#queue(id, undefined as K, () => this.#set(id, mark, Infinity))
+  }
+
+  clear(keys: Iterable<K>): Promise<unknown> {
+    if (!this.#store.clear) return Promise.all([...keys].map((key) => this.delete(key)))
+    const before = Promise.all([this.#clearing, ...this.#last.values()])
+    this.#last.clear()
+    const mine = this.#after(before, undefined as K, 'store-set', () => this.#store.clear?.())
+    this.#clearing = mine
+    void mine.then(() => {
+      if (this.#clearing === mine) this.#clearing = undefined
+    })
+    return mine
+  }
+
+  #set(id: string, envelope: Envelope<unknown>, keep: Milliseconds): unknown {
+    const ttl = keep === Infinity ? undefined : Math.ceil(keep)
+    if (!this.#raw) return this.#store.set(id, envelope, ttl)
+    return this.#store.set(id, JSON.stringify(envelope), ttl && Date.now() + ttl)
+  }
+
+  #queue(id: string, key: K, op: () => unknown): Promise<unknown> {
+    const mine = this.#after(this.#last.get(id) ?? this.#clearing, key, 'store-set', op)
+    this.#last.set(id, mine)
+    void mine.then(() => {
+      if (this.#last.get(id) === mine) this.#last.delete(id)
+    })
+    return mine
+  }
+
+  async #after(
+    before: Promise<unknown> | undefined,
+    key: K,
+    phase: Phase,
+    op: () => unknown,
+  ): Promise<unknown> {
+    if (before !== undefined) await before
+    try {
+      return await CancellationToken.timeout(this.#timeout).race(Promise.resolve(op()))
+    } catch (error) {
+      this.#onError(error, key, phase)
+      return undefined
+    }
+  }
+}
+
+const tagKey = (tag: string): string => `uno-async:tag:${tag}`
+
+function defaultKey(key: unknown): string {
+  if (typeof key === 'string') return key
+  if (/number|bigint|boolean/.test(typeof key)) return `${typeof key}:${key}`
+  throw badValue('storeKey', 'given for keys that are not primitive', key, TypeError)
+}

@@ -1,0 +1,386 @@
+import { AsyncCache, type AsyncCacheOptions } from '@uno-async/cache'
+import { CancellationTokenSource } from '@uno-async/core'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { deferred, failure, settle } from './helpers.js'
+
+beforeEach(() => {
+  vi.useFakeTimers()
+})
+afterEach(() => {
+  vi.useRealTimers()
+})
+
+/** Loads 1, 2, 3, …, or fails while `broken` is set. */
+const counting = (options: AsyncCacheOptions<string, number> = {}) => {
+  const origin = { loads: 0, broken: undefined as Error | undefined }
+  const errors: unknown[] = []
+  const cache = new AsyncCache<string, number>({
+    load: async () => {
+      origin.loads++
+      if (origin.broken) throw origin.broken
+      return origin.loads
+    },
+    onError: (error, { phase }) => errors.push([error, phase]),
+    ...options,
+  })
+  return { cache, origin, errors }
+}
+
+describe('ttl', () => {
+  it('is how long a value is fresh', async () => {
+    const { cache } = counting({ ttl: 100 })
+    expect(await cache.get('k')).toBe(1)
+    vi.advanceTimersByTime(99)
+    expect(await cache.get('k')).toBe(1)
+    vi.advanceTimersByTime(1)
+    expect(await cache.get('k')).toBe(2)
+  })
+
+  it('counts from when the load settled, even if that took longer than the ttl', async () => {
+    const load = deferred<number>()
+    const cache = new AsyncCache<string, number>({ load: () => load.promise, ttl: 100 })
+    const a = cache.get('k')
+    await vi.advanceTimersByTimeAsync(500)
+    load.resolve(1)
+    await a
+    vi.advanceTimersByTime(99)
+    expect(cache.peek('k')).toBe(1)
+    vi.advanceTimersByTime(1)
+    expect(cache.peek('k')).toBeUndefined()
+  })
+
+  it('0 keeps nothing, Infinity for ever, without a timer', async () => {
+    const { cache } = counting({ ttl: (value) => (value === 1 ? 0 : Infinity) })
+    expect(await cache.get('k')).toBe(1)
+    expect(cache.size).toBe(0)
+    expect(await cache.get('k')).toBe(2)
+    vi.advanceTimersByTime(1e12)
+    expect(await cache.get('k')).toBe(2)
+    expect(vi.getTimerCount()).toBe(0)
+  })
+
+  it.each([-1, NaN])('%s from a function rejects the get', async (ttl) => {
+    const { cache } = counting({ ttl: () => ttl })
+    await expect(cache.get('k')).rejects.toThrow('Expected `ttl` to be a duration')
+    expect(cache.size).toBe(0)
+  })
+
+  it('of a call wins over that of the cache, that of the loader over both', async () => {
+    const { cache } = counting({ ttl: 10 })
+    await cache.get('k', { ttl: 100 })
+    await cache.set('s', 7, { ttl: 100 })
+    await cache.get(
+      'l',
+      (_, context) => {
+        context.ttl = 100
+        return 9
+      },
+      { ttl: 1 },
+    )
+    vi.advanceTimersByTime(50)
+    expect([cache.peek('k'), cache.peek('s'), cache.peek('l')]).toEqual([1, 7, 9])
+    vi.advanceTimersByTime(50)
+    expect(cache.size).toBe(0)
+  })
+
+  it.each([
+    [0, 100],
+    [0.5, 90],
+    [1, 80],
+  ])('is shortened by jitter, never lengthened (random %s)', async (random, ttl) => {
+    const { cache } = counting({ ttl: 100, ttlJitter: 0.2, random: () => random })
+    await cache.get('k')
+    vi.advanceTimersByTime(ttl - 1)
+    expect(cache.has('k')).toBe(true)
+    vi.advanceTimersByTime(1)
+    expect(cache.has('k')).toBe(false)
+  })
+
+  it('does not care about the clock on the wall', async () => {
+    const { cache } = counting({ ttl: 100 })
+    await cache.get('k')
+    vi.setSystemTime(Date.now() - 3_600_000)
+    vi.advanceTimersByTime(100)
+    expect(cache.size).toBe(0)
+    expect(await cache.get('k')).toBe(2)
+  })
+})
+
+describe('what is falsy', () => {
+  it.each([undefined, null, 0, '', false, NaN])('%s is a value', async (value) => {
+    const load = vi.fn(async () => value as unknown)
+    const cache = new AsyncCache<string, unknown>({ load })
+    expect(await cache.get('k')).toBe(value)
+    expect(await cache.get('k')).toBe(value)
+    expect(load).toHaveBeenCalledTimes(1)
+    expect(cache.has('k')).toBe(true)
+  })
+})
+
+describe('staleWhileRevalidate', () => {
+  it('serves the old value at once, and refreshes it once for 100 who ask', async () => {
+    const { cache, origin } = counting({ ttl: 100, staleWhileRevalidate: 100 })
+    await cache.get('k')
+    vi.advanceTimersByTime(150)
+    const asked = Array.from({ length: 100 }, () => cache.getEntry('k'))
+    for (const entry of await Promise.all(asked)) {
+      expect(entry).toMatchObject({ value: 1, state: 'stale', age: 150, source: 'memory' })
+    }
+    await settle()
+    expect(origin.loads).toBe(2)
+    expect(await cache.getEntry('k')).toMatchObject({ value: 2, state: 'fresh', age: 0 })
+  })
+
+  it('keeps the value when a refresh fails, tells onError once, and waits before it tries again', async () => {
+    const { cache, origin, errors } = counting({
+      ttl: 100,
+      staleWhileRevalidate: 10_000,
+      refreshBackoff: 500,
+    })
+    await cache.get('k')
+    vi.advanceTimersByTime(150)
+    origin.broken = new Error('down')
+    for (let i = 0; i < 50; i++) {
+      expect(await cache.get('k')).toBe(1)
+      await settle()
+    }
+    expect(origin.loads).toBe(2)
+    expect(errors).toEqual([[origin.broken, 'refresh']])
+    expect(await cache.getEntry('k')).toMatchObject({ state: 'stale', error: origin.broken })
+    vi.advanceTimersByTime(500)
+    origin.broken = undefined
+    expect(await cache.get('k')).toBe(1)
+    await settle()
+    expect(await cache.getEntry('k')).toMatchObject({ value: 3, state: 'fresh', error: undefined })
+    expect(cache.stats()).toMatchObject({ failures: 1, loads: 3 })
+  })
+
+  it('does not keep a value alive that is refreshed by a load that hangs', async () => {
+    const load = vi.fn<() => Promise<number>>(async () => 1)
+    const cache = new AsyncCache({ load, ttl: 100, staleWhileRevalidate: 100 })
+    await cache.get('k')
+    load.mockImplementation(() => new Promise(() => {}))
+    vi.advanceTimersByTime(150)
+    expect(await cache.get('k')).toBe(1)
+    vi.advanceTimersByTime(50)
+    expect(cache.size).toBe(0)
+    let done = false
+    void failure(cache.get('k')).then(() => {
+      done = true
+    })
+    await settle()
+    expect(done).toBe(false)
+    expect(load).toHaveBeenCalledTimes(2)
+    await cache.close()
+  })
+
+  it('tells waitUntil about the refresh', async () => {
+    const work: Promise<unknown>[] = []
+    const { cache, origin } = counting({
+      ttl: 100,
+      staleWhileRevalidate: 100,
+      waitUntil: (it) => work.push(it),
+    })
+    await cache.get('k')
+    expect(work).toHaveLength(0)
+    vi.advanceTimersByTime(150)
+    origin.broken = new Error('down')
+    await cache.get('k')
+    expect(work).toHaveLength(1)
+    await Promise.all(work)
+    expect(cache.stats().loading).toBe(0)
+  })
+})
+
+describe('staleIfError', () => {
+  it('serves the old value when the load fails, and then without asking until the back-off is over', async () => {
+    const { cache, origin, errors } = counting({
+      ttl: 100,
+      staleIfError: 1_000,
+      refreshBackoff: 50,
+    })
+    await cache.get('k')
+    vi.advanceTimersByTime(200)
+    origin.broken = new Error('down')
+    const entry = await cache.getEntry('k')
+    expect(entry).toMatchObject({ value: 1, state: 'error-stale', age: 200, error: origin.broken })
+    expect(await cache.get('k')).toBe(1)
+    expect(origin.loads).toBe(2)
+    expect(errors).toEqual([[origin.broken, 'load']])
+    vi.advanceTimersByTime(50)
+    expect(await cache.get('k')).toBe(1)
+    expect(origin.loads).toBe(3)
+    origin.broken = undefined
+    vi.advanceTimersByTime(50)
+    expect(await cache.get('k')).toBe(4)
+  })
+
+  it('ends', async () => {
+    const { cache, origin } = counting({ ttl: 100, staleIfError: 1_000 })
+    await cache.get('k')
+    origin.broken = new Error('down')
+    vi.advanceTimersByTime(1_099)
+    expect(await cache.get('k')).toBe(1)
+    vi.advanceTimersByTime(1)
+    expect(await failure(cache.get('k'))).toBe(origin.broken)
+  })
+
+  it('is not for refresh(), and not without the option', async () => {
+    const { cache, origin } = counting({ staleIfError: 1_000 })
+    await cache.get('k')
+    origin.broken = new Error('down')
+    expect(await failure(cache.refresh('k'))).toBe(origin.broken)
+    expect(await cache.get('k', { forceRefresh: true })).toBe(1)
+    expect(await cache.get('k')).toBe(1)
+    const plain = counting()
+    await plain.cache.get('k')
+    plain.origin.broken = origin.broken
+    expect(await failure(plain.cache.get('k', { forceRefresh: true }))).toBe(origin.broken)
+    expect(await plain.cache.get('k')).toBe(1)
+  })
+})
+
+describe('refreshAhead', () => {
+  it('refreshes in the background what has less than this left', async () => {
+    const { cache, origin } = counting({ ttl: 100, refreshAhead: 20 })
+    await cache.get('k')
+    vi.advanceTimersByTime(80)
+    expect(await cache.get('k')).toBe(1)
+    await settle()
+    expect(origin.loads).toBe(1)
+    vi.advanceTimersByTime(1)
+    expect(await cache.getEntry('k')).toMatchObject({ value: 1, state: 'fresh' })
+    await settle()
+    expect(await cache.get('k')).toBe(2)
+  })
+
+  it.each([
+    ['never', 1, 99, 1],
+    ['always', 0, 1, 2],
+    ['not yet: -50 ln(0.5) is 34.7', 0.5, 65, 1],
+    ['now: -50 ln(0.5) is 34.7', 0.5, 66, 2],
+  ])('probabilistic: %s', async (_, random, after, loads) => {
+    let count = 0
+    const cache = new AsyncCache<string, number>({
+      ttl: 100,
+      refreshAhead: 'probabilistic',
+      random: () => random,
+      load: () => {
+        vi.advanceTimersByTime(50)
+        return ++count
+      },
+    })
+    await cache.get('k')
+    vi.advanceTimersByTime(after)
+    expect(await cache.get('k')).toBe(1)
+    expect(count).toBe(loads)
+    await cache.close()
+  })
+})
+
+describe('softTimeout', () => {
+  const slow = () => {
+    const loads: ReturnType<typeof deferred<number>>[] = []
+    const errors: unknown[] = []
+    const cache = new AsyncCache<string, number>({
+      load: () => {
+        loads.push(deferred())
+        return (loads.at(-1) as ReturnType<typeof deferred<number>>).promise
+      },
+      ttl: 100,
+      staleIfError: 10_000,
+      softTimeout: 50,
+      onError: (error, { phase }) => errors.push([error, phase]),
+    })
+    return { cache, loads, errors }
+  }
+
+  it('answers with the old value, and lets the load go on', async () => {
+    const { cache, loads, errors } = slow()
+    await cache.set('k', 0)
+    vi.advanceTimersByTime(200)
+    const source = new CancellationTokenSource()
+    const asked = cache.getEntry('k', { signal: source.token })
+    const strict = cache.refresh('k')
+    vi.advanceTimersByTime(50)
+    expect(await asked).toMatchObject({ value: 0, state: 'error-stale', age: 250 })
+    expect(await cache.get('k')).toBe(0) // at once: the load is known to be slow
+    source.cancel()
+    loads[0]?.resolve(1)
+    expect(await strict).toBe(1)
+    expect(await cache.get('k')).toBe(1)
+    vi.advanceTimersByTime(200)
+    const again = cache.get('k')
+    vi.advanceTimersByTime(50)
+    expect(await again).toBe(1)
+    loads[1]?.reject('late')
+    await settle()
+    expect(errors).toEqual([['late', 'refresh']])
+    await cache.close()
+    expect(vi.getTimerCount()).toBe(0)
+  })
+
+  it('does not matter where there is no old value, or where it was invalidated', async () => {
+    const { cache, loads } = slow()
+    let done = 0
+    const count = () => done++
+    const a = cache.get('k')
+    void a.then(count)
+    vi.advanceTimersByTime(500)
+    await settle()
+    expect(done).toBe(0)
+    loads[0]?.resolve(1)
+    expect(await a).toBe(1)
+    vi.advanceTimersByTime(200)
+    const b = cache.get('k')
+    void b.then(count)
+    await cache.invalidate('k')
+    vi.advanceTimersByTime(500)
+    await settle()
+    expect(done).toBe(1)
+    loads[1]?.resolve(2)
+    expect(await b).toBe(2)
+    expect(vi.getTimerCount()).toBe(0)
+  })
+})
+
+describe('errorTtl', () => {
+  it('answers with the error of a load that failed, until then', async () => {
+    const { cache, origin } = counting({ errorTtl: (_, key) => (key === 'k' ? 100 : 0) })
+    origin.broken = new Error('down')
+    expect(await failure(cache.get('k'))).toBe(origin.broken)
+    expect(await failure(cache.get('other'))).toBe(origin.broken)
+    const first = origin.broken
+    origin.broken = undefined
+    expect(await failure(cache.get('k'))).toBe(first)
+    expect([cache.has('k'), cache.peek('k'), cache.size]).toEqual([false, undefined, 1])
+    expect(await cache.get('other')).toBe(3)
+    vi.advanceTimersByTime(100)
+    expect(await cache.get('k')).toBe(4)
+    expect(cache.stats().failures).toBe(2)
+  })
+
+  it('ends with invalidate, set and forceRefresh', async () => {
+    const { cache, origin } = counting({ errorTtl: 1_000 })
+    for (const end of [
+      () => cache.invalidate('k'),
+      () => cache.set('k', 9).then(() => cache.invalidate('k')),
+      () => cache.get('k', { forceRefresh: true }).then(() => cache.invalidate('k')),
+    ]) {
+      origin.broken = new Error('down')
+      await failure(cache.get('k'))
+      origin.broken = undefined
+      await end()
+      expect(await cache.get('k')).toBe(origin.loads)
+      await cache.invalidate('k')
+    }
+    await cache.close()
+  })
+
+  it('that is bad, or throws, does not get in the way of the error', async () => {
+    const { cache, origin, errors } = counting({ errorTtl: () => NaN })
+    origin.broken = new Error('down')
+    expect(await failure(cache.get('k'))).toBe(origin.broken)
+    expect(errors).toEqual([[expect.any(RangeError), 'load']])
+  })
+})

@@ -1,0 +1,375 @@
+import { AsyncCache, type AsyncCacheOptions, type SecondTier } from '@uno-async/cache'
+import { Keyv as Keyv5 } from 'keyv'
+import Keyv4 from 'keyv4'
+import { Keyv as Keyv6, KeyvMemoryAdapter } from 'keyv6'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { deferred, failure, settle } from './helpers.js'
+
+beforeEach(() => {
+  vi.useFakeTimers()
+})
+afterEach(() => {
+  expect(vi.getTimerCount()).toBe(0)
+  vi.useRealTimers()
+})
+
+const counting = (store: SecondTier, options: AsyncCacheOptions<string, unknown> = {}) => {
+  const origin = { loads: 0 }
+  const errors: [error: string, phase: string][] = []
+  const cache = new AsyncCache<string, unknown>({
+    load: async (key) => ({ key, n: ++origin.loads }),
+    store,
+    onError: (error, { phase }) => errors.push([String(error), phase]),
+    ...options,
+  })
+  return { cache, origin, errors }
+}
+
+const stores: [string, () => SecondTier][] = [
+  ['a Map', () => new Map<string, unknown>()],
+  ['Keyv 4', () => new Keyv4() as SecondTier],
+  ['Keyv 5', () => new Keyv5()],
+  ['Keyv 6', () => new Keyv6()],
+  ['an adapter of Keyv 6', () => new KeyvMemoryAdapter(new Map())],
+]
+
+describe.each(stores)('over %s', (_, make) => {
+  it('two caches share values, that keep their age', async () => {
+    const store = make()
+    const a = counting(store, { ttl: 1_000, awaitStore: true })
+    const b = counting(store, { ttl: 1_000, load: () => expect.fail('b should not load') })
+    await a.cache.get('k')
+    await vi.advanceTimersByTimeAsync(600)
+    const entry = await b.cache.getEntry('k')
+    expect(entry).toMatchObject({ value: { key: 'k', n: 1 }, state: 'fresh', source: 'store' })
+    expect(entry.age).toBeGreaterThanOrEqual(600)
+    await vi.advanceTimersByTimeAsync(399)
+    expect(b.cache.has('k')).toBe(true)
+    await vi.advanceTimersByTimeAsync(2)
+    expect(b.cache.has('k')).toBe(false)
+    expect([a.errors, b.errors]).toEqual([[], []])
+    await a.cache.close()
+  })
+
+  it.each([undefined, null, 0, '', false])('%s is a value there too', async (value) => {
+    const store = make()
+    await counting(store).cache.set('k', value)
+    expect(await counting(store).cache.getEntry('k')).toMatchObject({ value, source: 'store' })
+  })
+
+  it('what was invalidated, by key, by tag or with all, is gone there too', async () => {
+    const store = make()
+    for (const end of [
+      (cache: AsyncCache<string, unknown>) => cache.invalidate('k'),
+      (cache: AsyncCache<string, unknown>) => cache.invalidateTags('t'),
+      (cache: AsyncCache<string, unknown>) => cache.clear(),
+      (cache: AsyncCache<string, unknown>) => cache.set('k', 1, { ttl: 0 }),
+    ]) {
+      const { cache } = counting(store)
+      await cache.set('k', 'old', { tags: ['t'] })
+      await end(cache)
+      await vi.advanceTimersByTimeAsync(1)
+      const { cache: other, errors } = counting(store)
+      expect(await other.getEntry('k')).toMatchObject({ source: 'load' })
+      expect(errors).toEqual([])
+    }
+  })
+
+  it('a tag reaches what is only there', async () => {
+    const store = make()
+    await counting(store).cache.set('k', 'old', { tags: ['s', 't'] })
+    await vi.advanceTimersByTimeAsync(1)
+    await counting(store).cache.invalidateTags('t')
+    await vi.advanceTimersByTimeAsync(1)
+    expect(await counting(store).cache.getEntry('k')).toMatchObject({ source: 'load' })
+    const { cache } = counting(store)
+    await cache.set('k', 'new', { tags: ['s', 't'] })
+    expect(await counting(store).cache.get('k')).toBe('new')
+  })
+
+  it('stale values are served, and refreshed', async () => {
+    const store = make()
+    const options = { ttl: 100, staleWhileRevalidate: 1_000, awaitStore: true }
+    await counting(store, options).cache.get('k')
+    await vi.advanceTimersByTimeAsync(500)
+    const { cache, origin } = counting(store, options)
+    const entry = await cache.getEntry('k')
+    expect(entry).toMatchObject({ value: { n: 1 }, state: 'stale', source: 'store' })
+    await vi.advanceTimersByTimeAsync(0)
+    expect(origin.loads).toBe(1)
+    expect(await cache.getEntry('k')).toMatchObject({ state: 'fresh', source: 'memory' })
+    await vi.advanceTimersByTimeAsync(1_100)
+  })
+
+  it('values for errors only are kept there too', async () => {
+    const store = make()
+    const options = { ttl: 100, staleIfError: 1_000 }
+    await counting(store, options).cache.set('k', 'old')
+    await vi.advanceTimersByTimeAsync(500)
+    const load = vi.fn(() => Promise.reject(new Error('down')))
+    const { cache, errors } = counting(store, { ...options, load })
+    expect(await cache.getEntry('k')).toMatchObject({ value: 'old', state: 'error-stale' })
+    expect(errors).toEqual([['Error: down', 'load']])
+    await vi.advanceTimersByTimeAsync(600)
+  })
+})
+
+describe('a second tier', () => {
+  const boom = new Error('boom')
+  const fail = () => Promise.reject(boom)
+
+  it('that rejects or throws is a miss and an error, never a failed get', async () => {
+    const broken: SecondTier[] = [
+      { get: fail, set: fail, delete: fail, clear: fail },
+      {
+        get() {
+          throw boom
+        },
+        set() {
+          throw boom
+        },
+        delete() {
+          throw boom
+        },
+        clear() {
+          throw boom
+        },
+      },
+    ]
+    for (const store of broken) {
+      const { cache, errors } = counting(store, { awaitStore: true })
+      expect(await cache.get('k')).toEqual({ key: 'k', n: 1 })
+      expect(await cache.get('k')).toEqual({ key: 'k', n: 1 })
+      await cache.set('k', 2)
+      await cache.invalidate('k')
+      await cache.clear()
+      const set = ['Error: boom', 'store-set']
+      expect(errors).toEqual([['Error: boom', 'store-get'], set, set, set, set])
+    }
+  })
+
+  it('that hangs holds up a get for storeTimeout', async () => {
+    const hang = (): Promise<unknown> => new Promise(() => {})
+    const { cache, errors } = counting({ get: hang, set: hang, delete: hang }, { storeTimeout: 50 })
+    const asked = cache.get('k')
+    await vi.advanceTimersByTimeAsync(50)
+    expect(await asked).toEqual({ key: 'k', n: 1 })
+    await vi.advanceTimersByTimeAsync(50)
+    expect(errors).toEqual([
+      ['TimeoutError: Timed out after 50 ms', 'store-get'],
+      ['TimeoutError: Timed out after 50 ms', 'store-set'],
+    ])
+  })
+
+  it.each([
+    ['a number', 7],
+    ['text', 'not json'],
+    ['somebody else’s', { value: 1 }],
+    ['another version', { uno: 2, value: 1, asked: 0, created: 0, ttl: null }],
+    ['no created', { uno: 1, value: 1, ttl: null }],
+    ['a ttl that is none', { uno: 1, value: 1, asked: 0, created: 0, ttl: 'x' }],
+    ['tags that are none', { uno: 1, value: 1, asked: 0, created: 0, ttl: null, tags: 't' }],
+  ])('that holds rubbish (%s) is a miss and an error', async (_, rubbish) => {
+    const { cache, errors } = counting(new Map<string, unknown>([['k', rubbish]]))
+    expect(await cache.get('k')).toEqual({ key: 'k', n: 1 })
+    expect(errors).toEqual([[expect.any(String), 'store-get']])
+  })
+
+  it('that holds what is past its time, or from the future, is a miss', async () => {
+    const now = Date.now()
+    const at = (created: number) => ({ uno: 1, value: 0, asked: created, created, ttl: 100 })
+    for (const envelope of [at(now - 100), at(now + 3_600_000)]) {
+      const { cache, errors } = counting(new Map<string, unknown>([['k', envelope]]))
+      expect(await cache.get('k')).toEqual({ key: 'k', n: 1 })
+      expect(errors).toEqual([])
+    }
+  })
+
+  it('that holds something older than memory does not win', async () => {
+    const store = new Map<string, unknown>()
+    const { cache } = counting(store, { ttl: 100, staleIfError: 10_000, load: () => fail() })
+    await cache.set('k', 'older')
+    const older = store.get('k')
+    await vi.advanceTimersByTimeAsync(50)
+    await cache.set('k', 'newer')
+    store.set('k', older)
+    await vi.advanceTimersByTimeAsync(110)
+    expect(await cache.get('k')).toBe('newer')
+    await cache.clear()
+  })
+
+  it('is not asked by refresh, forceRefresh and background refreshes', async () => {
+    const store = new Map<string, unknown>()
+    const get = vi.spyOn(store, 'get')
+    const { cache } = counting(store, { ttl: 100, staleWhileRevalidate: 100 })
+    await cache.refresh('k')
+    await cache.get('k', { forceRefresh: true })
+    await vi.advanceTimersByTimeAsync(150)
+    await cache.get('k')
+    await settle()
+    expect(get).not.toHaveBeenCalled()
+    expect(await cache.get('k')).toEqual({ key: 'k', n: 3 })
+    await cache.clear()
+  })
+
+  it('gets its operations in order for each key', async () => {
+    const log: string[] = []
+    const gates: { resolve(): void }[] = []
+    const slowly = (what: string) => async () => {
+      log.push(what)
+      await new Promise<void>((resolve) => gates.push({ resolve }))
+    }
+    const store = {
+      get: slowly('get'),
+      set: slowly('set'),
+      delete: slowly('delete'),
+      clear: slowly('clear'),
+    }
+    const cache = new AsyncCache<string, number>({ store, load: () => 1, storeTimeout: Infinity })
+    const all = [cache.set('k', 1), cache.invalidate('k'), cache.get('k')]
+    void cache.set('other', 1)
+    await settle()
+    expect(log).toEqual(['set', 'set'])
+    gates[0]?.resolve()
+    await settle()
+    expect(log).toEqual(['set', 'set', 'delete'])
+    all.push(cache.clear(), cache.set('k', 2))
+    gates[2]?.resolve()
+    await settle()
+    expect(log.slice(3)).toEqual(['get'])
+    gates[1]?.resolve()
+    await settle()
+    expect(log.slice(4)).toEqual(['clear'])
+    gates[4]?.resolve()
+    gates[3]?.resolve()
+    await settle()
+    expect(log.slice(5)).toEqual(['set'])
+    gates[5]?.resolve()
+    await Promise.all(all)
+  })
+
+  it('a read that began before an invalidate, or before a tag was, does not come back', async () => {
+    for (const end of [
+      (cache: AsyncCache<string, unknown>) => cache.invalidate('k'),
+      (cache: AsyncCache<string, unknown>) => cache.invalidateTags('t'),
+      (cache: AsyncCache<string, unknown>) => cache.clear(),
+    ]) {
+      const store = new Map<string, unknown>()
+      await counting(store).cache.set('k', 'old', { tags: ['t'] })
+      const old = store.get('k')
+      const gate = deferred<unknown>()
+      vi.spyOn(store, 'get').mockReturnValueOnce(gate.promise)
+      const { cache } = counting(store)
+      const asked = cache.get('k')
+      await vi.advanceTimersByTimeAsync(1)
+      await end(cache)
+      gate.resolve(old)
+      await asked
+      expect(cache.peek('k')).not.toBe('old')
+      await vi.advanceTimersByTimeAsync(1)
+      expect(await cache.get('k')).not.toBe('old')
+    }
+  })
+
+  it('a load that was asked for before a tag was invalidated elsewhere is void there', async () => {
+    const store = new Map<string, unknown>()
+    const gate = deferred<unknown>()
+    const { cache } = counting(store, { load: () => gate.promise, awaitStore: true })
+    const asked = cache.get('k', { tags: ['t'] })
+    await vi.advanceTimersByTimeAsync(1)
+    await counting(store).cache.invalidateTags('t')
+    await vi.advanceTimersByTimeAsync(1)
+    gate.resolve('old')
+    await asked
+    expect(await counting(store).cache.getEntry('k')).toMatchObject({ source: 'load' })
+  })
+
+  it('close waits for what is being written; waitUntil is told of it', async () => {
+    const gate = deferred()
+    const work: Promise<unknown>[] = []
+    const store = { get: () => {}, set: () => gate.promise, delete: () => {} }
+    const { cache } = counting(store, { waitUntil: (it) => work.push(it) })
+    await cache.get('k')
+    let closed = false
+    const closing = cache.close().then(() => {
+      closed = true
+    })
+    await settle()
+    expect([closed, work.length]).toEqual([false, 1])
+    gate.resolve()
+    await closing
+    await Promise.all(work)
+  })
+
+  it('awaitStore: a get that loads waits until it is written', async () => {
+    const gate = deferred()
+    const store = { get: () => {}, set: () => gate.promise, delete: () => {} }
+    const { cache } = counting(store, { awaitStore: true })
+    let got = false
+    const asked = cache.get('k').then(() => {
+      got = true
+    })
+    await settle()
+    expect(got).toBe(false)
+    gate.resolve()
+    await asked
+  })
+
+  it('tells keys of different types apart, and takes no objects without storeKey', async () => {
+    const store = new Map<string, unknown>()
+    const cache = new AsyncCache<unknown, string>({ store, load: (key) => typeof key })
+    expect([await cache.get(1), await cache.get('1'), await cache.get(1n)]).toEqual([
+      'number',
+      'string',
+      'bigint',
+    ])
+    expect([...store.keys()]).toEqual(['number:1', '1', 'bigint:1'])
+    for (const key of [{}, Symbol('s'), null]) {
+      expect(String(await failure(cache.get(key)))).toContain('Expected `storeKey` to be given')
+    }
+    expect(cache.stats().loading).toBe(0)
+    const own = new AsyncCache<{ id: number }, number>({
+      store,
+      storeKey: ({ id }) => `id ${id}`,
+      load: ({ id }) => id,
+    })
+    await own.get({ id: 7 })
+    expect(store.has('id 7')).toBe(true)
+  })
+
+  it('may be all there is: what it does not have is rejected', async () => {
+    const store = new Map<string, unknown>()
+    await counting(store).cache.set('k', 'v')
+    const cache = new AsyncCache<string, string>({ store })
+    expect(await cache.get('k')).toBe('v')
+    await expect(cache.get('other')).rejects.toThrow('Expected `load` to be a function')
+    expect(cache.stats()).toMatchObject({ size: 1, loading: 0 })
+  })
+
+  it('without clear: forgets what is known here', async () => {
+    const map = new Map<string, unknown>([['foreign', 1]])
+    const store: SecondTier = {
+      get: (key) => map.get(key),
+      set: (key, value) => map.set(key, value),
+      delete: (key) => map.delete(key),
+    }
+    const { cache } = counting(store)
+    await cache.set('a', 1)
+    await cache.set('b', 1)
+    await cache.clear()
+    expect([...map.keys()]).toEqual(['foreign'])
+  })
+
+  it('getMany: only what neither tier has is loaded, together', async () => {
+    const store = new Map<string, unknown>()
+    await counting(store).cache.set('a', 'stored')
+    const loadMany = vi.fn(async (keys: readonly string[]) => keys.map((key) => `loaded ${key}`))
+    const cache = new AsyncCache<string, unknown>({ store, loadMany })
+    expect([...(await cache.getMany(['a', 'b', 'c'])).values()]).toEqual([
+      'stored',
+      'loaded b',
+      'loaded c',
+    ])
+    expect(loadMany.mock.calls.map(([keys]) => keys)).toEqual([['b', 'c']])
+  })
+})

@@ -1,0 +1,47 @@
+import { UnoAsyncError } from '@uno-async/core'
+
+/** A context manager did not keep to enter once, yield once, exit once. `code` is `ERR_CONTEXT_PROTOCOL`. */
+export class ContextProtocolError extends UnoAsyncError {
+  override readonly code: 'ERR_CONTEXT_PROTOCOL' = 'ERR_CONTEXT_PROTOCOL'
+
+  override get name(): string {
+    return 'ContextProtocolError'
+  }
+}
+
+interface Tree {
+  readonly name?: unknown
+  readonly error?: unknown
+  readonly suppressed?: unknown
+  readonly errors?: unknown
+  readonly cause?: unknown
+}
+
+/**
+ * Lists the errors inside a tree of SuppressedErrors, AggregateErrors and causes, without those wrappers:
+ * oldest first, each once. Goes by shape, so it also reads the trees of polyfills and of other realms.
+ *
+ * @example
+ * ```ts
+ * import { collectErrors } from '@uno-async/context'
+ * const root = new Error('connection lost')
+ * collectErrors(new AggregateError([new Error('query failed', { cause: root }), root])) // root, then the query's
+ * ```
+ */
+export function collectErrors(error: unknown): unknown[] {
+  const found: unknown[] = []
+  const seen = new Set<unknown>()
+  const todo = [error] // the last is next: newest first
+  while (todo.length) {
+    const each = todo.pop()
+    if (seen.has(each)) continue
+    seen.add(each)
+    const { name, error, suppressed, errors, cause } = (each ?? {}) as Tree
+    if (cause !== undefined) todo.push(cause)
+    if (name === 'SuppressedError') todo.push(suppressed, error)
+    else if (Array.isArray(errors) && (name === 'AggregateError' || each instanceof AggregateError))
+      todo.push(...errors)
+    else found.push(each)
+  }
+  return found.reverse()
+}

@@ -1,0 +1,201 @@
+import {
+  badValue,
+  CancellationToken,
+  CancellationTokenSource,
+  ClosedError,
+  checkFunction,
+  checkMilliseconds,
+  isCancelled,
+  type Milliseconds,
+} from '@uno-async/core'
+import {
+  type AsyncContextManager,
+  type ContextOptions,
+  type ExitInfo,
+  type ExitResult,
+  SUPPRESS,
+} from '../contracts.js'
+import { add, DONE } from './info.js'
+import { limited } from './limited.js'
+
+/** What is exited: a context manager, or something made to look like one. */
+export interface Exit {
+  readonly name?: string | undefined
+  exit(info: ExitInfo, token: CancellationToken): unknown
+}
+
+/** How it ended: with all that is pending, and with what the exits alone threw. */
+export interface Unwound {
+  readonly pending: ExitInfo
+  readonly thrown: ExitInfo
+}
+
+/** Who has been entered, and how to get out again: the state of a stack and of a group. */
+export class Scope {
+  readonly what: string // for messages
+  readonly token: CancellationToken // cancels enters and bodies
+  readonly enterTimeout: Milliseconds
+  readonly exitTimeout: Milliseconds
+  state: 'open' | 'closing' | 'closed' = 'open'
+  exits: Exit[] = [] // in order of entry
+  readonly #entering = new Set<Promise<unknown>>()
+  #source: CancellationTokenSource | undefined // made by the first enter; closing cancels it
+  #closed: Promise<Unwound> | undefined
+  // Invariants:
+  //   I1  what was entered is in `exits`, or is being exited, or was
+  //   I2  nothing is added to `exits` once this is not open
+
+  constructor(kind: string, options: ContextOptions, outer?: CancellationToken) {
+    const { name, signal, enterTimeout = Infinity, exitTimeout = Infinity } = options
+    if (name !== undefined && typeof name !== 'string') throw badValue('name', 'a string', name)
+    this.what = name === undefined ? kind : `${kind} "${name}"`
+    this.token = outer ? CancellationToken.any(signal, outer) : CancellationToken.from(signal)
+    this.enterTimeout = checkMilliseconds('enterTimeout', enterTimeout)
+    this.exitTimeout = checkMilliseconds('exitTimeout', exitTimeout)
+  }
+
+  push(exit: Exit): void {
+    this.assertOpen()
+    this.exits.push(exit)
+  }
+
+  assertOpen(): void {
+    if (this.state !== 'open') {
+      throw new ClosedError(`${this.what} is ${this.state}: it does not take what it was offered`)
+    }
+  }
+
+  /** Cancelled when this closes, or its signal is. */
+  get enterToken(): CancellationToken {
+    return (this.#source ??= new CancellationTokenSource({ signal: this.token })).token
+  }
+
+  /** Enters under `token`; comes too late, and is exited at once, when `end` has been cancelled by then. */
+  async enter<T>(
+    manager: AsyncContextManager<T>,
+    token: CancellationToken = this.enterToken,
+    end: CancellationToken = token,
+  ): Promise<T> {
+    this.assertOpen()
+    checkManager(manager)
+    token.throwIfCancelled()
+    const entering = this.#enter(manager, token, end)
+    this.#entering.add(entering)
+    try {
+      return await entering
+    } finally {
+      this.#entering.delete(entering)
+    }
+  }
+
+  async #enter<T>(
+    manager: AsyncContextManager<T>,
+    token: CancellationToken,
+    end: CancellationToken,
+  ): Promise<T> {
+    const value = await limited(
+      `enter of ${manager.name ?? this.what}`,
+      this.enterTimeout,
+      token,
+      (token) => manager.enter(token),
+      (error) =>
+        void this.#undo(manager, error).then((undone) => {
+          if (undone !== error) report(undone)
+        }),
+    )
+    if (end.cancelled) throw await this.#undo(manager, end.error)
+    this.exits.push(manager)
+    return value
+  }
+
+  /** Exits what nobody will hold; gives `error`, with what the exit added to it. */
+  async #undo(manager: Exit, error: unknown): Promise<unknown> {
+    const { pending } = await this.#unwind([manager], this.failure(error))
+    return pending.ok ? error : pending.error
+  }
+
+  /** Exits all, the last first; once. Those that are entering are cancelled and waited for. */
+  close(info: ExitInfo, token?: CancellationToken, concurrent?: boolean): Promise<Unwound> {
+    return (this.#closed ??= this.#close(info, token, concurrent))
+  }
+
+  /** The same, as context managers do it: throws what exits threw, tells whether they swallowed. */
+  async exit(info: ExitInfo, token?: CancellationToken, concurrent?: boolean): Promise<ExitResult> {
+    const { pending, thrown } = await this.close(info, token, concurrent)
+    if (!thrown.ok) throw thrown.error
+    if (pending.ok && !info.ok) return SUPPRESS
+  }
+
+  async #close(info: ExitInfo, token?: CancellationToken, concurrent?: boolean): Promise<Unwound> {
+    this.state = 'closing'
+    if (this.#entering.size) {
+      this.#source?.cancel(new ClosedError(`${this.what} was closed during the enter`))
+      await Promise.allSettled(this.#entering)
+    }
+    const unwound = await this.#unwind(this.exits, info, token, concurrent)
+    this.#source?.close()
+    this.state = 'closed'
+    return unwound
+  }
+
+  async #unwind(
+    exits: Exit[],
+    info: ExitInfo,
+    token?: CancellationToken,
+    concurrent?: boolean,
+  ): Promise<Unwound> {
+    let pending = info
+    let thrown = DONE
+    const told = new Set<unknown>() // the same error thrown again is nothing new
+    if (!info.ok) told.add(info.error)
+    const together =
+      concurrent && (await Promise.allSettled(exits.map((exit) => this.#leave(exit, info, token))))
+    for (let exit = exits.pop(); exit; exit = exits.pop()) {
+      try {
+        const result = together ? outcome(together.pop()) : await this.#leave(exit, pending, token)
+        if (result !== SUPPRESS) continue
+        pending = thrown = DONE
+        told.clear()
+      } catch (error) {
+        if (told.has(error)) continue
+        const cancelled = this.#isCancellation(error)
+        thrown = add(thrown, error, cancelled)
+        pending = add(pending, error, cancelled)
+        told.add(error).add((pending as { error: unknown }).error)
+      }
+    }
+    return { pending, thrown }
+  }
+
+  async #leave(exit: Exit, info: ExitInfo, token?: CancellationToken): Promise<unknown> {
+    return limited(`exit of ${exit.name ?? this.what}`, this.exitTimeout, token, (token) =>
+      exit.exit(info, token),
+    )
+  }
+
+  failure(error: unknown): ExitInfo {
+    return { ok: false, error, cancelled: this.#isCancellation(error) }
+  }
+
+  #isCancellation(error: unknown): boolean {
+    return isCancelled(error) || this.token.owns(error)
+  }
+}
+
+export function checkManager(manager: AsyncContextManager<unknown>): void {
+  for (const method of ['enter', 'exit'] as const) {
+    checkFunction(`manager.${method}`, manager?.[method])
+  }
+}
+
+function outcome(result: PromiseSettledResult<unknown> | undefined): unknown {
+  if (result?.status === 'rejected') throw result.reason
+  return result?.value
+}
+
+/** Hands what nobody can receive to where core hands it. */
+function report(error: unknown): void {
+  CancellationToken.cancelled().onCancelled(() => {
+    throw error
+  })
+}

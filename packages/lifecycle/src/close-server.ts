@@ -1,0 +1,58 @@
+import {
+  type Cancellation,
+  CancellationToken,
+  CancellationTokenSource,
+  delay,
+} from '@uno-async/core'
+import { noop } from './internal/limited.js'
+
+/** What `closeServer` needs of a server: `node:http` and `node:https` have it. */
+export interface ClosableServer {
+  close(callback: (error?: Error) => void): unknown
+  closeIdleConnections(): void
+  closeAllConnections(): void
+}
+
+/**
+ * Stops listening, closes idle keep-alive connections, and each other one as soon as its response is sent;
+ * resolves when all are closed. When cancelled it cuts what is left. A server that does not listen is fine.
+ *
+ * An open server that is registered with a manager is drained like this.
+ *
+ * @param options - `signal`: ends the patience
+ * @throws what `close` reports; TypeError
+ * @example
+ * ```ts
+ * import { createServer } from 'node:http'
+ * import { AsyncManager, closeServer } from '@uno-async/lifecycle'
+ * const manager = new AsyncManager()
+ * manager.registerResource({
+ *   name: 'http',
+ *   start: () => createServer((_, response) => response.end('ok')).listen(0),
+ *   drain: (server, { token }) => closeServer(server, { signal: token }),
+ * })
+ * await manager.start()
+ * await manager.shutdown()
+ * ```
+ */
+export async function closeServer(
+  server: ClosableServer,
+  options: { signal?: Cancellation | undefined } = {},
+): Promise<void> {
+  const token = CancellationToken.from(options.signal)
+  const done = new CancellationTokenSource()
+  const closed = new Promise<void>((resolve, reject) => {
+    server.close((error) => {
+      done.cancel()
+      if (error && (error as { code?: string }).code !== 'ERR_SERVER_NOT_RUNNING') reject(error)
+      else resolve()
+    })
+  })
+  const cut = token.onCancelled(() => server.closeAllConnections())
+  while (!done.token.cancelled) {
+    server.closeIdleConnections()
+    await delay(25, { signal: done.token }).catch(noop)
+  }
+  cut.dispose()
+  return closed
+}

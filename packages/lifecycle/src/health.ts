@@ -1,0 +1,69 @@
+import {
+  type Cancellation,
+  CancellationToken,
+  checkMilliseconds,
+  type Milliseconds,
+} from '@uno-async/core'
+import type { HealthReport } from './contracts.js'
+import { keepAlive, limited } from './internal/limited.js'
+import type { Resource } from './internal/resource.js'
+
+type Check = HealthReport['checks'][number]
+
+/** Checks all that is started and can be checked, at once. @internal */
+export async function runChecks(
+  resources: Iterable<Resource>,
+  options: { signal?: Cancellation | undefined; timeout?: Milliseconds | undefined },
+): Promise<Check[]> {
+  const { signal, timeout = 5_000 } = options
+  checkMilliseconds('timeout', timeout)
+  const end = CancellationToken.from(signal)
+  end.throwIfCancelled()
+  const check = async ({ name, spec, value }: Resource): Promise<Check> => {
+    const began = performance.now()
+    const operation = `check of ${name}`
+    const result = (outcome: Check['outcome'], error?: unknown): Check => {
+      const plain = { name, outcome, duration: performance.now() - began }
+      return error === undefined ? plain : { ...plain, error }
+    }
+    try {
+      const good = await limited(operation, { timeout, end }, (token) => spec.check?.(value, token))
+      return result(good === false ? 'error' : 'ok')
+    } catch (error) {
+      end.throwIfCancelled()
+      const late = (error as { operation?: string } | undefined)?.operation === operation
+      return result(late ? 'timeout' : 'error', error)
+    }
+  }
+  const up = [...resources].filter(({ state, spec }) => state === 'started' && spec.check)
+  const done = keepAlive(timeout)
+  return Promise.all(up.map(check)).finally(done)
+}
+
+/** Answers `/live`, `/ready` and `/health`, at the end of whatever path. @internal */
+export async function answer(
+  request: Request,
+  manager: { readonly live: boolean; readonly ready: boolean; health(): Promise<HealthReport> },
+): Promise<Response> {
+  const { pathname } = new URL(request.url, 'http://localhost')
+  const what = pathname.slice(pathname.lastIndexOf('/') + 1)
+  let good: boolean
+  let body: unknown
+  if (!['GET', 'HEAD'].includes(request.method)) return new Response(null, { status: 405 })
+  if (what === 'health') {
+    const report = await manager.health()
+    good = report.status === 'ok'
+    body = { ...report, checks: report.checks.map(plain) }
+  } else if (what === 'live' || what === 'ready') {
+    good = manager[what]
+    body = { [what]: good }
+  } else return new Response(null, { status: 404 })
+  return new Response(request.method === 'HEAD' ? null : JSON.stringify(body), {
+    status: good ? 200 : 503,
+    headers: { 'content-type': 'application/json', 'cache-control': 'no-store' },
+  })
+}
+
+function plain({ error, ...check }: HealthReport['checks'][number]): object {
+  return error === undefined ? check : { ...check, error: String(error) }
+}

@@ -1,0 +1,49 @@
+import {
+  CancellationToken,
+  CancellationTokenSource,
+  CancelledError,
+  delay,
+  type Milliseconds,
+} from '@uno-async/core'
+
+export const noop = (): void => {}
+
+/**
+ * Runs fn under a token that is cancelled after `timeout`, and with `end`; either ends the wait. `signal`
+ * cancels the token as well, but is waited for. `late` is given what fn gives after the wait ended.
+ */
+export async function limited<R>(
+  operation: string,
+  limits: { timeout: Milliseconds; end: CancellationToken; signal?: CancellationToken },
+  fn: (token: CancellationToken) => R | PromiseLike<R>,
+  late: (value: R) => void = noop,
+): Promise<R> {
+  const { timeout, end, signal } = limits
+  const limit = new CancellationTokenSource({ timeout, signal: end, name: operation })
+  const token = signal ? CancellationToken.any(limit.token, signal) : limit.token
+  const running = (async () => token.run(() => fn(token)))()
+  try {
+    return await limit.token.race(running)
+  } catch (error) {
+    if (limit.token.cancelled) running.then(late, noop)
+    throw error
+  } finally {
+    limit.close()
+  }
+}
+
+let over: CancelledError | undefined // shared, since an error costs microseconds and nobody sees this one
+
+/** Keeps the process alive a little longer than tokens with this timeout, whose timers do not. Gives how to end that. */
+export function keepAlive(timeout: Milliseconds): () => void {
+  const done = new CancellationTokenSource()
+  delay(timeout + 9, { signal: done.token }).catch(noop)
+  return () => void done.cancel((over ??= new CancelledError()))
+}
+
+/** Hands what nobody can receive to where core hands what callbacks throw. */
+export function report(error: unknown): void {
+  CancellationToken.cancelled().onCancelled(() => {
+    throw error
+  })
+}

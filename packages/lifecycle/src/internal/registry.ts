@@ -1,0 +1,282 @@
+import {
+  badValue,
+  CancellationToken,
+  CancellationTokenSource,
+  checkFunction,
+  checkMilliseconds,
+  delay,
+  isCancelled,
+  type Milliseconds,
+  type Registration,
+  TimeoutError,
+} from '@uno-async/core'
+import type {
+  HookOptions,
+  LifecycleEvent,
+  ManagerOptions,
+  ManagerSnapshot,
+  ResourceState,
+  StartContext,
+  StopContext,
+  StopPhase,
+} from '../contracts.js'
+import type { AsyncManager } from '../manager.js'
+import type { ManagedTask } from '../task.js'
+import { unwind } from './graph.js'
+import { keepAlive, limited, noop, report } from './limited.js'
+import type { Resource } from './resource.js'
+import type { Shutdown } from './shutdown.js'
+
+/** Something to run at a point of the start or the stop. */
+export interface Hook<C> {
+  readonly name: string
+  readonly timeout: Milliseconds | undefined
+  readonly phase: StopPhase
+  readonly run: (context: C) => unknown
+}
+
+/** All that is managed, and how to start and stop it. */
+export class Registry {
+  readonly manager: AsyncManager
+  readonly options: ManagerOptions
+  readonly resources: Map<string, Resource> = new Map()
+  readonly tasks: Set<ManagedTask<unknown>> = new Set()
+  readonly work: Map<Promise<unknown>, { name: string; since: number }> = new Map() // in flight
+  readonly startupHooks: Set<Hook<StartContext>> = new Set()
+  readonly shutdownHooks: Set<Hook<StopContext>> = new Set()
+  readonly listeners: Set<(event: LifecycleEvent) => void> = new Set()
+  readonly source: CancellationTokenSource // of the manager's token: cancelled in the cancel phase
+  readonly failures: Set<unknown> = new Set() // of the start, cancellations apart
+  readonly #starting: CancellationTokenSource // cancels starts
+  readonly #giveUp: CancellationTokenSource // ends the wait for those that do not obey
+
+  constructor(manager: AsyncManager, options: ManagerOptions) {
+    const { name } = manager
+    const { onEvent } = options
+    for (const option of ['startupTimeout', 'unreadyDelay', 'drainTimeout'] as const) {
+      if (options[option] !== undefined) checkMilliseconds(option, options[option])
+    }
+    if (onEvent !== undefined) this.listeners.add(checkFunction('onEvent', onEvent))
+    this.manager = manager
+    this.options = options
+    this.source = new CancellationTokenSource({ name })
+    this.#starting = new CancellationTokenSource({ name: `start of ${name}` })
+    this.#giveUp = new CancellationTokenSource({ name: `start of ${name}` })
+  }
+
+  emit(event: Omit<LifecycleEvent, 'manager'>): void {
+    if (!this.listeners.size) return
+    const full = { ...event, manager: this.manager.name }
+    for (const listener of this.listeners) {
+      try {
+        listener(full)
+      } catch (error) {
+        report(error)
+      }
+    }
+  }
+
+  /** Starts one, as soon as what it depends on is started. */
+  start(resource: Resource): void {
+    if (resource.starting !== undefined) return
+    resource.starting = this.#start(resource)
+    resource.starting.catch(noop)
+  }
+
+  async #start(resource: Resource): Promise<void> {
+    const { name, spec, dependsOn } = resource
+    const { token } = this.#starting
+    try {
+      const dependencies = dependsOn.map((each) => this.resources.get(each))
+      for (const each of dependencies) if (each) this.start(each)
+      await Promise.all(dependencies.map((each) => each?.starting))
+      token.throwIfCancelled()
+      this.#set(resource, 'starting')
+      const limits = {
+        timeout: spec.startTimeout ?? Infinity,
+        end: this.#giveUp.token,
+        signal: token,
+      }
+      const { manager } = this
+      resource.value = await limited(
+        `start of ${name}`,
+        limits,
+        (token) => spec.start({ manager, token }),
+        (value) => void this.#undo(resource, value),
+      )
+      this.#set(resource, 'started')
+      resource.resolve(resource.value)
+    } catch (error) {
+      if (!isCancelled(error) && !token.owns(error)) this.failures.add(error)
+      this.#set(resource, 'failed', error)
+      resource.reject(error)
+      throw error
+    }
+  }
+
+  /** Stops what was started after nobody waited any more. */
+  async #undo(resource: Resource, value: unknown): Promise<void> {
+    const { spec, name } = resource
+    const limits = {
+      timeout: spec.stopTimeout ?? this.manager.shutdownTimeout,
+      end: CancellationToken.none,
+    }
+    const reason = { kind: 'start-failed', detail: name } as const
+    try {
+      await limited(`stop of ${name}`, limits, (token) =>
+        spec.stop?.(value, { manager: this.manager, reason, token }),
+      )
+      this.#set(resource, 'stopped')
+    } catch (error) {
+      this.#set(resource, 'failed', error)
+    }
+  }
+
+  /** Starts all, and runs the startup hooks. */
+  async startAll(): Promise<void> {
+    const { manager, options, resources } = this
+    const { startupTimeout = Infinity } = options
+    const operation = `start of ${manager.name}`
+    const began = performance.now()
+    const done = keepAlive(startupTimeout)
+    try {
+      await limited(operation, { timeout: startupTimeout, end: this.#giveUp.token }, async () => {
+        for (const resource of resources.values()) this.start(resource)
+        // What is registered meanwhile belongs to the start.
+        for (let size = -1; size !== resources.size; ) {
+          size = resources.size
+          await Promise.all([...resources.values()].map(({ starting }) => starting))
+        }
+        for (const { name, timeout = Infinity, run } of this.startupHooks) {
+          const { token } = this.#starting
+          token.throwIfCancelled()
+          const limits = { timeout, end: this.#giveUp.token, signal: token }
+          await limited(`startup hook ${name}`, limits, (token) => run({ manager, token }))
+        }
+      })
+    } catch (error) {
+      if ((error as { operation?: string } | undefined)?.operation !== operation) throw error
+      const waiting = [...resources.values()].filter(({ state }) => state === 'starting')
+      const names = waiting.map(({ name }) => `"${name}"`).join(', ')
+      const ms = Math.round(performance.now() - began)
+      throw new TimeoutError(
+        `"${manager.name}" did not start within ${ms} ms: waiting for ${names || 'a hook'}`,
+        { timeout: startupTimeout, operation },
+      )
+    } finally {
+      done()
+    }
+  }
+
+  /** All phases of a stop. Never rejects. */
+  async stopAll(
+    shutdown: Shutdown,
+    error: unknown,
+    wasReady: boolean,
+    onCancel: () => void,
+  ): Promise<void> {
+    const { manager, options, resources } = this
+    const { reason } = shutdown
+    const context = (token: StopContext['token']): StopContext => ({ manager, reason, token })
+    const hooks = async (phase: StopPhase): Promise<void> => {
+      for (const hook of [...this.shutdownHooks].reverse()) {
+        if (hook.phase !== phase) continue
+        await shutdown.step(phase, hook.name, hook.timeout, (token) => hook.run(context(token)))
+      }
+    }
+    const each = async (phase: 'drain' | 'stop' | 'flush', state: ResourceState): Promise<void> => {
+      const up = [...resources.values()].filter((resource) => resource.state === state)
+      await unwind(up, async (resource) => {
+        const { spec, name, value } = resource
+        const timeout = phase === 'drain' ? spec.drainTimeout : spec.stopTimeout
+        if (phase === 'stop') this.#set(resource, 'stopping')
+        if (spec[phase]) {
+          await shutdown.step(phase, name, timeout, (token) => spec[phase]?.(value, context(token)))
+        }
+        if (phase === 'stop') this.#set(resource, 'stopped')
+      })
+    }
+
+    this.#starting.cancel(error)
+    this.#giveUp.cancelAfter(shutdown.share)
+    await Promise.allSettled([...resources.values()].map(({ starting }) => starting))
+    this.#giveUp.close()
+
+    await hooks('unready')
+    const { unreadyDelay = 0, drainTimeout } = options
+    if (unreadyDelay && wasReady) {
+      await shutdown.step('unready', 'delay', Infinity, (signal) => delay(unreadyDelay, { signal }))
+    }
+    await hooks('drain')
+    await each('drain', 'started')
+    if (this.work.size) {
+      await shutdown.step('drain', 'work in flight', drainTimeout, (signal) =>
+        manager.drain({ signal }),
+      )
+    }
+    onCancel()
+    this.source.cancel(error)
+    await Promise.all([
+      ...[...this.tasks].map((task) =>
+        shutdown.step('cancel', task.name, undefined, () => task.catch(noop)),
+      ),
+      ...[...this.work].map(([work, { name }]) =>
+        shutdown.step('cancel', name, undefined, () => work),
+      ),
+    ])
+    await hooks('stop')
+    await each('stop', 'started')
+    for (const { name, state } of resources.values()) {
+      if (state === 'stopped') continue
+      shutdown.add({ name, phase: 'stop', duration: 0, outcome: 'skipped' })
+    }
+    await hooks('flush')
+    await each('flush', 'stopped')
+  }
+
+  snapshot(): Pick<ManagerSnapshot, 'resources' | 'tasks' | 'tracked'> {
+    const now = performance.now()
+    const { resources, tasks, work } = this
+    return {
+      resources: [...resources.values()].map(({ name, state, dependsOn, since }) => ({
+        name,
+        state,
+        dependsOn,
+        age: now - since,
+      })),
+      tasks: [...tasks].map(({ name, state, restarts, age }) => ({ name, state, restarts, age })),
+      tracked: [...work.values()].map(({ name, since }) => ({ name, age: now - since })),
+    }
+  }
+
+  #set(resource: Resource, state: ResourceState, error?: unknown): void {
+    resource.state = state
+    resource.since = performance.now()
+    this.emit({
+      type: 'resource',
+      name: resource.name,
+      state,
+      ...(error === undefined ? {} : { error }),
+    })
+  }
+}
+
+/** @throws TypeError, RangeError */
+export function addHook<C>(
+  hooks: Set<Hook<C>>,
+  run: (context: C) => unknown,
+  { name = run?.name || `hook ${hooks.size + 1}`, timeout }: HookOptions,
+  phase: Hook<C>['phase'],
+): Registration {
+  checkFunction('hook', run)
+  if (typeof name !== 'string') throw badValue('name', 'a string', name, TypeError)
+  if (timeout !== undefined) checkMilliseconds('timeout', timeout)
+  return addTo(hooks, { name, timeout, phase, run })
+}
+
+/** Adds to a set; the registration takes it out. */
+export function addTo<T>(set: Set<T>, item: T): Registration {
+  const dispose = (): void => void set.delete(item)
+  set.add(item)
+  return { dispose, [Symbol.dispose]: dispose }
+}

@@ -1,0 +1,345 @@
+import {
+  badValue,
+  CancellationToken,
+  CancellationTokenSource,
+  checkFunction,
+  checkMilliseconds,
+  delay,
+  isCancelled,
+  type Milliseconds,
+} from '@uno-async/core'
+import type { ShutdownReason, ShutdownReport } from './contracts.js'
+import { ShutdownError } from './errors.js'
+import { formatReport } from './format-report.js'
+import { findHost, type Host, numbers } from './internal/host.js'
+import { keepAlive, limited, noop } from './internal/limited.js'
+import { Shutdown } from './internal/shutdown.js'
+import { AsyncManager } from './manager.js'
+import { getAsyncManager, setAsyncManager } from './shared.js'
+import { oneOf } from './task.js'
+
+/** What `main` is given. */
+export interface RunContext {
+  readonly manager: AsyncManager
+  /** Cancelled by a stop, when the drain is over. */
+  readonly token: CancellationToken
+}
+
+/** What an application does when it starts, runs and ends, and how it treats its process. */
+export interface RunOptions<S> {
+  /** Registers resources, and gives the state for `main` and `cleanup`. Its token is cancelled when it is told to stop. */
+  startup(context: {
+    readonly manager: AsyncManager
+    readonly token: CancellationToken
+  }): S | PromiseLike<S>
+  /** The work: when it ends, the application stops. Left out: it runs until told to stop. */
+  main?(state: S, context: RunContext): unknown
+  /** Last, when all is stopped; also after a start that failed half way. Its token is cancelled when the rest of `shutdownTimeout` is spent. */
+  cleanup?(
+    state: S | undefined,
+    context: { readonly reason: ShutdownReason; readonly token: CancellationToken },
+  ): unknown
+  /** Default: a fresh one, given by `getAsyncManager` from now on. */
+  manager?: AsyncManager | undefined
+  /** Default SIGINT, SIGTERM, SIGHUP, and on Windows SIGBREAK; false: none. */
+  signals?: readonly string[] | false | undefined
+  /** Covers the whole stop, default that of the manager, 10 000. */
+  shutdownTimeout?: Milliseconds | undefined
+  /** Default `force`: exits at once with 128+n. */
+  secondSignal?: 'force' | 'ignore' | undefined
+  /** Signals so soon after the first are the same one, delivered twice; default 500. */
+  signalDebounce?: Milliseconds | undefined
+  /** Default `shutdown`, with code 1. `crash`: exit with 1 without stopping. `ignore`: none of our business. */
+  uncaughtException?: 'shutdown' | 'crash' | 'ignore' | undefined
+  unhandledRejection?: 'shutdown' | 'crash' | 'ignore' | undefined
+  /** Default `auto`: exits, but never in a test runner. `never`: only gives the report. A function is called instead of exiting. */
+  exit?: 'auto' | 'never' | ((code: number, report: ShutdownReport) => void) | undefined
+  /** Default `clean-zero`: 0 after a clean stop. `signal`: 128+n after a clean stop by a signal. */
+  exitCodes?: 'clean-zero' | 'signal' | ((report: ShutdownReport) => number) | undefined
+  /** How long the event loop may take to become empty by itself, default 250. */
+  exitGrace?: Milliseconds | undefined
+}
+
+/**
+ * Runs an application from its start to the exit of its process: `startup`, then the manager's resources, then
+ * `main`; and when it ends, fails or is told to stop, the manager's shutdown, then `cleanup`.
+ *
+ * Stops at SIGINT, SIGTERM, SIGHUP, an uncaught exception or an unhandled rejection, in browsers when the page goes away for good. A
+ * second signal exits at once. The exit code is set first, then the event loop may become empty for
+ * `exitGrace`; what still holds it then is named on stderr, and the process exits. Exits nowhere else.
+ *
+ * Gives the report, which is printed on stderr when something went wrong; rejects only for bad options.
+ *
+ * @throws TypeError, RangeError
+ * @example
+ * ```ts
+ * import { runApplication } from '@uno-async/lifecycle'
+ * const { code, reason } = await runApplication({
+ *   startup: ({ manager }) => manager.registerResource({ name: 'db', start: () => new Map([['a', 1]]) }),
+ *   main: (db) => console.log(db.value.get('a')), // 1
+ *   exit: 'never',
+ * })
+ * // code 0, reason.kind 'main-ended'
+ * ```
+ */
+export async function runApplication<S>(options: RunOptions<S>): Promise<ShutdownReport> {
+  check(options)
+  const host = findHost()
+  const manager = options.manager ?? (await freshManager())
+  if (options.shutdownTimeout !== undefined) manager.shutdownTimeout = options.shutdownTimeout
+  const { exit = 'auto', exitGrace = 250 } = options
+  const exits = exit === 'auto' && host.exit !== undefined && !host.inTest
+  const before = host.activeResources().filter((kind) => kind === 'PipeWrap' || kind === 'TTYWrap')
+  // Until it is told to stop, an application runs, even if nothing else holds the event loop.
+  const done = keepAlive(Infinity)
+  const run = new Run(options, host, manager)
+  const report = await run.report()
+  done()
+  const replaced = report.reason.kind === 'replaced'
+  // An application that exits keeps listening: one late signal must not change how it ends.
+  if (!exits || replaced) run.close()
+  await delay(1) // what was closed just now is gone in a moment
+  const held = minus(host.activeResources(), before)
+  const full = held.length ? { ...report, activeResources: held } : report
+  if (replaced || exit === 'never' || (exit === 'auto' && !exits)) return full
+  if (full.errors.length || full.code) host.print(formatReport(full))
+  if (exit !== 'auto') exit(full.code, full)
+  else if (run.forced) host.exit?.(full.code)
+  else {
+    host.setExitCode?.(full.code)
+    void run.force.then(({ code }) => host.exit?.(code))
+    void delay(exitGrace, { unref: true }).then(() => {
+      const names = minus(host.activeResources(), before).join(', ') || 'something'
+      host.print(`Exiting after ${exitGrace} ms: ${names} still held the event loop`)
+      host.exit?.(full.code)
+    })
+  }
+  return full
+}
+
+/** The manager of this process, if it is fresh; else stops it, as hot reloading needs it, and makes another. */
+async function freshManager(): Promise<AsyncManager> {
+  const old = getAsyncManager()
+  if (old.state === 'idle') return old
+  await old.shutdown({ kind: 'replaced' } satisfies ShutdownReason)
+  const manager = new AsyncManager()
+  setAsyncManager(manager)
+  return manager
+}
+
+class Run<S> {
+  /** A second signal came, or a crash: nothing is waited for any more. */
+  forced = false
+  readonly force: Promise<ShutdownReport>
+  readonly #options: RunOptions<S>
+  readonly #manager: AsyncManager
+  readonly #undo: (() => void)[] = []
+  readonly #told: CancellationTokenSource // cancelled when a stop is asked for
+  readonly #late = new Set<unknown>() // errors after that
+  #forceWith!: (report: ShutdownReport) => void
+  #startup: Promise<S> | undefined // while it runs
+  #state: S | undefined
+  #reason: ShutdownReason | undefined // set with #told
+  #since: number | undefined // when the stop began, on the performance.now() scale
+  #signalled: number | undefined // when the first signal came
+
+  constructor(options: RunOptions<S>, host: Host, manager: AsyncManager) {
+    this.#options = options
+    this.#manager = manager
+    this.#told = new CancellationTokenSource({ name: manager.name })
+    this.force = new Promise((resolve) => {
+      this.#forceWith = resolve
+    })
+    const { signals = host.signals } = options
+    for (const signal of signals || []) this.#on(host, signal, () => this.#signal(signal))
+    for (const kind of ['uncaughtException', 'unhandledRejection'] as const) {
+      const policy = options[kind] ?? 'shutdown'
+      if (policy === 'ignore' || !host.exit) continue
+      this.#on(host, kind, (error) => this.#crash(kind, error, policy === 'crash'))
+    }
+    if (!host.exit) {
+      this.#on(host, 'pagehide', (event) => {
+        // A frozen page may come back.
+        if (!(event as { persisted?: boolean }).persisted) this.#stop({ kind: 'pagehide' })
+      })
+    }
+    const registration = manager.subscribe((event) => {
+      if (event.state === 'draining') this.#since ??= performance.now()
+      host.publish(event.type, event)
+    })
+    this.#undo.push(() => registration.dispose())
+  }
+
+  close(): void {
+    for (const undo of this.#undo) undo()
+  }
+
+  /** Runs it from start to end. */
+  async report(): Promise<ShutdownReport> {
+    const stopped = this.#manager.waitForShutdown()
+    void stopped.then(({ reason }) => this.#stop(reason))
+    void this.#start()
+    return this.#coded(await Promise.race([this.force, this.#end(stopped)]))
+  }
+
+  async #start(): Promise<void> {
+    const { startup, main } = this.#options
+    const manager = this.#manager
+    const { token } = this.#told
+    try {
+      this.#startup = (async () => token.run(() => startup({ manager, token })))()
+      this.#state = await this.#startup
+      this.#startup = undefined
+      if (this.#reason) return
+      await manager.start()
+    } catch (error) {
+      this.#startup = undefined
+      this.#fail('start-failed', error)
+      return
+    }
+    if (!main) return
+    const task = manager.createTask((token) => main(this.#state as S, { manager, token }), {
+      name: 'main',
+      onError: 'ignore',
+    })
+    task.then(
+      () => this.#stop({ kind: 'main-ended' }),
+      (error) => this.#fail('main-failed', error),
+    )
+  }
+
+  /** After the manager: what is left of startup, then cleanup. */
+  async #end(stopped: Promise<ShutdownReport>): Promise<ShutdownReport> {
+    const report = await stopped
+    const { reason } = report
+    const rest = Math.max(0, this.#manager.shutdownTimeout - this.#age)
+    const end = new Shutdown(this.#manager.name, rest, reason, noop)
+    if (this.#startup !== undefined) {
+      await end.step('stop', 'startup', undefined, () => this.#startup?.then(noop, noop))
+    }
+    const { cleanup } = this.#options
+    if (cleanup) {
+      await end.step('flush', 'cleanup', Infinity, (token) =>
+        cleanup(this.#state, { reason, token }),
+      )
+    }
+    const { entries, errors } = end.close()
+    return {
+      ...report,
+      duration: this.#age,
+      entries: [...report.entries, ...entries],
+      errors: [...new Set([...report.errors, ...errors, ...this.#late])],
+    }
+  }
+
+  get #age(): Milliseconds {
+    return this.#since === undefined ? 0 : performance.now() - this.#since
+  }
+
+  #coded(report: ShutdownReport): ShutdownReport {
+    if (this.forced) return report
+    const { exitCodes = 'clean-zero' } = this.#options
+    const { kind, detail } = report.reason
+    let code = report.errors.length ? 1 : 0
+    if (exitCodes === 'signal' && kind === 'signal' && !code) code = codeOf(detail)
+    const coded = { ...report, code }
+    if (typeof exitCodes !== 'function') return coded
+    try {
+      return { ...coded, code: exitCodes(coded) }
+    } catch (error) {
+      return { ...coded, code: 1, errors: [...coded.errors, error] }
+    }
+  }
+
+  #stop(reason: ShutdownReason): void {
+    if (this.#reason) return
+    this.#reason = reason
+    this.#since ??= performance.now()
+    this.#told.cancel(new ShutdownError(`Told to stop (${reason.kind})`, reason))
+    const begin = (): void => void this.#manager.shutdown(reason)
+    const startup = this.#startup
+    if (!startup) return begin()
+    // What startup opens until it ends is registered, and stopped.
+    const timeout = this.#manager.shutdownTimeout / 2
+    const limits = { timeout, end: CancellationToken.none }
+    limited('startup', limits, () => startup).then(begin, begin)
+  }
+
+  #fail(kind: 'start-failed' | 'main-failed', error: unknown): void {
+    const mine = this.#told.token.owns(error) || this.#manager.token.owns(error)
+    if (!this.#reason && !this.#manager.shuttingDown) this.#stop({ kind, error: errorOf(error) })
+    else if (!mine && !isCancelled(error)) this.#late.add(error)
+  }
+
+  #signal(signal: string): void {
+    const { secondSignal = 'force', signalDebounce = 500 } = this.#options
+    const now = performance.now()
+    if (this.#signalled === undefined) {
+      this.#signalled = now
+      this.#stop({ kind: 'signal', detail: signal })
+    } else if (secondSignal === 'force' && now - this.#signalled >= signalDebounce) {
+      this.#forceNow(codeOf(signal))
+    }
+  }
+
+  #crash(kind: 'uncaughtException' | 'unhandledRejection', error: unknown, now: boolean): void {
+    const stopping = this.#reason !== undefined || this.#manager.shuttingDown
+    if (this.#told.token.owns(error) || this.#manager.token.owns(error)) return
+    if (stopping && isCancelled(error)) return
+    if (now) {
+      this.#late.add(error)
+      this.#reason ??= { kind, error: errorOf(error) }
+      this.#forceNow(1)
+    } else if (stopping) this.#late.add(error)
+    else this.#stop({ kind, error: errorOf(error) })
+  }
+
+  #forceNow(code: number): void {
+    this.forced = true
+    this.#forceWith({
+      reason: this.#reason ?? { kind: 'requested' },
+      code,
+      duration: this.#age,
+      errors: [...this.#late],
+      entries: this.#manager.inspect().entries,
+    })
+  }
+
+  #on(host: Host, event: string, listener: (argument: unknown) => void): void {
+    this.#undo.push(host.on(event, listener))
+  }
+}
+
+const codeOf = (signal: unknown): number => 128 + (numbers[String(signal)] ?? 0)
+
+// A reason without an error would count as a clean one.
+const errorOf = (error: unknown): unknown => error ?? new Error(`Thrown: ${error}`)
+
+/** What is in `now` more often than in `before`. */
+function minus(now: readonly string[], before: readonly string[]): string[] {
+  const left = [...before]
+  return now.filter((each) => {
+    const i = left.indexOf(each)
+    if (i >= 0) left.splice(i, 1)
+    return i < 0
+  })
+}
+
+function check<S>(options: RunOptions<S>): void {
+  const { startup, main, cleanup, signals, exit = 'auto', exitCodes = 'clean-zero' } = options
+  checkFunction('startup', startup)
+  if (main !== undefined) checkFunction('main', main)
+  if (cleanup !== undefined) checkFunction('cleanup', cleanup)
+  if (signals !== undefined && signals !== false && !Array.isArray(signals)) {
+    throw badValue('signals', 'a list of names or false', signals, TypeError)
+  }
+  if (typeof exit !== 'function') oneOf('exit', exit, ['auto', 'never'])
+  if (typeof exitCodes !== 'function') oneOf('exitCodes', exitCodes, ['clean-zero', 'signal'])
+  oneOf('secondSignal', options.secondSignal, ['force', 'ignore', undefined])
+  for (const option of ['uncaughtException', 'unhandledRejection'] as const) {
+    oneOf(option, options[option], ['shutdown', 'crash', 'ignore', undefined])
+  }
+  for (const option of ['shutdownTimeout', 'signalDebounce', 'exitGrace'] as const) {
+    if (options[option] !== undefined) checkMilliseconds(option, options[option])
+  }
+}

@@ -1,0 +1,199 @@
+import {
+  badValue,
+  type CancellationToken,
+  CancellationTokenSource,
+  checkFunction,
+  checkInteger,
+  checkMilliseconds,
+  delay,
+  isCancelled,
+} from '@uno-async/core'
+import type { ManagedTaskOptions, RestartOptions, TaskState } from './contracts.js'
+import { LifecycleError } from './errors.js'
+import { noop } from './internal/limited.js'
+
+interface TaskHost<R> {
+  changed(task: ManagedTask<R>, error?: unknown): void
+  failed(error: unknown): void
+  ended(task: ManagedTask<R>): void
+}
+
+/**
+ * Background work of an AsyncManager, made by its `createTask`: a promise of the result that need not be
+ * waited for. Its rejection is handled.
+ */
+export class ManagedTask<R> implements Promise<R> {
+  readonly name: string
+  /** Whether the end of the last such task shuts down. */
+  readonly significant: boolean
+  readonly #source: CancellationTokenSource
+  readonly #promise: Promise<R>
+  #state: TaskState = 'running'
+  #since: number = performance.now()
+  #restarts: number[] = [] // when, within the window
+  #restarted = 0 // in all
+
+  /** @internal */
+  constructor(
+    host: {
+      changed(task: ManagedTask<R>, error?: unknown): void
+      failed(error: unknown): void
+      ended(task: ManagedTask<R>): void
+    },
+    name: string,
+    signal: CancellationToken,
+    run: (token: CancellationToken) => R | PromiseLike<R>,
+    options: ManagedTaskOptions,
+  ) {
+    checkOptions(options)
+    this.name = name
+    this.significant = options.significant ?? false
+    this.#source = new CancellationTokenSource({ signal, name })
+    this.#promise = this.#loop(host, run, options)
+    this.#promise.catch(noop)
+  }
+
+  get state(): TaskState {
+    return this.#state
+  }
+
+  /** It has not ended. */
+  get active(): boolean {
+    return this.#state === 'running' || this.#state === 'waiting'
+  }
+
+  /** How often it was started again. */
+  get restarts(): number {
+    return this.#restarted
+  }
+
+  /** Milliseconds in this state. */
+  get age(): number {
+    return performance.now() - this.#since
+  }
+
+  /** Cancels its token; it ends when it obeys. True for the call that did it. */
+  cancel(reason?: unknown): boolean {
+    return this.#source.cancel(reason)
+  }
+
+  // biome-ignore lint/suspicious/noThenProperty: it is a promise
+  then<A = R, B = never>(
+    onFulfilled?: ((value: R) => A | PromiseLike<A>) | null,
+    onRejected?: ((reason: unknown) => B | PromiseLike<B>) | null,
+  ): Promise<A | B> {
+    return this.#promise.then(onFulfilled, onRejected)
+  }
+
+  catch<B = never>(onRejected?: ((reason: unknown) => B | PromiseLike<B>) | null): Promise<R | B> {
+    return this.#promise.catch(onRejected)
+  }
+
+  finally(onFinally?: (() => void) | null): Promise<R> {
+    return this.#promise.finally(onFinally)
+  }
+
+  get [Symbol.toStringTag](): string {
+    return 'ManagedTask'
+  }
+
+  async #loop(
+    host: TaskHost<R>,
+    run: (token: CancellationToken) => R | PromiseLike<R>,
+    { restart }: ManagedTaskOptions,
+  ): Promise<R> {
+    const { token } = this.#source
+    const set = (state: TaskState, error?: unknown): void => {
+      this.#state = state
+      this.#since = performance.now()
+      host.changed(this, error)
+    }
+    try {
+      for (;;) {
+        token.throwIfCancelled()
+        if (this.#state !== 'running') set('running')
+        let failed = false
+        let error: unknown
+        let value: R | undefined
+        try {
+          value = await token.run(() => run(token))
+        } catch (thrown) {
+          failed = true
+          error = thrown
+        }
+        const cancelled = token.cancelled || (failed && isCancelled(error))
+        if (!failed && (cancelled || restart?.when !== 'always')) {
+          set('done')
+          return value as R
+        }
+        if (failed && (token.cancelled ? token.owns(error) || isCancelled(error) : cancelled)) {
+          set('cancelled')
+          throw error
+        }
+        const wait = token.cancelled || !restart ? undefined : this.#backOff(restart)
+        if (wait === undefined) {
+          const exhausted = restart && !token.cancelled
+          const times = `${this.#restarts.length} restarts`
+          error = failed ? error : new LifecycleError(`Task "${this.name}" ended after ${times}`)
+          const parked = exhausted && restart.whenExhausted === 'park'
+          set(parked ? 'parked' : 'failed', error)
+          if (!parked) host.failed(error)
+          throw error
+        }
+        set('waiting', error)
+        await delay(wait, { signal: token })
+        this.#restarted++
+      }
+    } catch (error) {
+      // Cancelled before it began, or while it waited to begin again.
+      if (this.active) set('cancelled')
+      throw error
+    } finally {
+      this.#source.close()
+      host.ended(this)
+    }
+  }
+
+  /** How long to wait before the next run; undefined if there were too many. */
+  #backOff(options: RestartOptions): number | undefined {
+    const { maxRestarts = 5, within = 60_000, baseDelay = 100, maxDelay = 30_000 } = options
+    const now = performance.now()
+    const ran = now - this.#since
+    this.#restarts =
+      ran >= (options.healthyAfter ?? within)
+        ? []
+        : this.#restarts.filter((at) => now - at < within)
+    if (this.#restarts.length >= maxRestarts) return undefined
+    const full = Math.min(maxDelay, baseDelay * 2 ** this.#restarts.length)
+    this.#restarts.push(now)
+    return full * (0.5 + Math.random() / 2)
+  }
+}
+
+function checkOptions({
+  name,
+  onError = 'shutdown',
+  significant,
+  restart,
+}: ManagedTaskOptions): void {
+  if (name !== undefined && typeof name !== 'string') throw badValue('name', 'a string', name)
+  if (significant !== undefined && typeof significant !== 'boolean') {
+    throw badValue('significant', 'a boolean', significant, TypeError)
+  }
+  if (onError !== 'shutdown' && onError !== 'ignore') checkFunction('onError', onError)
+  if (restart === undefined) return
+  oneOf('restart.when', restart?.when, ['always', 'on-error'])
+  const { maxRestarts = 5, whenExhausted = 'shutdown', ...durations } = restart
+  if (maxRestarts !== Infinity) checkInteger('maxRestarts', maxRestarts, 0)
+  oneOf('whenExhausted', whenExhausted, ['shutdown', 'park'])
+  for (const option of ['within', 'baseDelay', 'maxDelay', 'healthyAfter'] as const) {
+    if (durations[option] !== undefined) checkMilliseconds(option, durations[option])
+  }
+}
+
+/** @throws TypeError unless value is one of these */
+export function oneOf(option: string, value: unknown, values: readonly unknown[]): void {
+  if (values.includes(value)) return
+  const expected = values.map((each) => (typeof each === 'string' ? `'${each}'` : String(each)))
+  throw badValue(option, expected.join(' or '), value, TypeError)
+}

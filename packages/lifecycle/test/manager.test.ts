@@ -1,0 +1,732 @@
+import {
+  type CancellationToken,
+  CancellationTokenSource,
+  delay,
+  isCancelled,
+} from '@uno-async/core'
+import {
+  AsyncManager,
+  LifecycleError,
+  type LifecycleEvent,
+  ShutdownError,
+} from '@uno-async/lifecycle'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+
+beforeEach(() => void vi.useFakeTimers())
+afterEach(() => {
+  expect(vi.getTimerCount()).toBe(0)
+  vi.useRealTimers()
+})
+
+const error = new Error('broken')
+
+/** Writes down what starts and stops. */
+class Book {
+  readonly log: string[] = []
+
+  spec(
+    name: string,
+    dependsOn: string[] = [],
+    times: {
+      start?: number
+      drain?: number
+      stop?: number
+      startError?: unknown
+      stopError?: unknown
+    } = {},
+  ) {
+    return {
+      name,
+      dependsOn,
+      start: async () => {
+        this.log.push(`>${name}`)
+        await delay(times.start ?? 0)
+        if (times.startError) throw times.startError
+        this.log.push(`+${name}`)
+        return name
+      },
+      drain: async () => {
+        if (times.drain) await delay(times.drain)
+        this.log.push(`~${name}`)
+      },
+      stop: async () => {
+        if (times.stop) await delay(times.stop)
+        if (times.stopError) throw times.stopError
+        this.log.push(`-${name}`)
+      },
+    }
+  }
+}
+
+/** Drives the timers until it settles. */
+async function soon<T>(promise: Promise<T>): Promise<T> {
+  let open = true
+  const done = () => {
+    open = false
+  }
+  promise.then(done, done)
+  for (let i = 0; open && i < 50_000; i++) await vi.advanceTimersByTimeAsync(10)
+  return promise
+}
+
+describe('start', () => {
+  it('starts by dependency, at once where nothing forbids', async () => {
+    const book = new Book()
+    const manager = new AsyncManager()
+    manager.registerResource(book.spec('api', ['db', 'cache']))
+    manager.registerResource(book.spec('db', [], { start: 20 }))
+    manager.registerResource(book.spec('cache', [], { start: 10 }))
+    await soon(manager.start())
+    expect(book.log).toEqual(['>db', '>cache', '+cache', '+db', '>api', '+api'])
+    expect([manager.state, manager.ready]).toEqual(['running', true])
+    await soon(manager.shutdown())
+    expect(book.log.slice(6)).toEqual(['~api', '~cache', '~db', '-api', '-cache', '-db'])
+  })
+
+  it('gives the value through the handle, once started', async () => {
+    const manager = new AsyncManager()
+    const handle = manager.registerResource({ name: 'db', start: async () => 7 })
+    expect(() => handle.value).toThrow('Resource "db" is registered: it has no value')
+    await manager.start()
+    expect([handle.value, await handle.ready, handle.name, handle.state]).toEqual([
+      7,
+      7,
+      'db',
+      'started',
+    ])
+    await manager.shutdown()
+    expect(() => handle.value).toThrow(LifecycleError)
+  })
+
+  it.each([
+    [{ a: ['b'], b: ['c'], c: ['a'] }, 'Dependency cycle: "a" → "b" → "c" → "a"'],
+    [{ a: ['a'] }, 'Dependency cycle: "a" → "a"'],
+    [{ a: ['b'], b: ['nowhere'] }, 'Unknown dependency: "a" → "b" → "nowhere"'],
+  ])('refuses %o before it starts anything', async (graph, message) => {
+    const start = vi.fn()
+    const manager = new AsyncManager()
+    for (const [name, dependsOn] of Object.entries(graph)) {
+      manager.registerResource({ name, dependsOn, start })
+    }
+    await expect(manager.start()).rejects.toThrow(message)
+    expect(start).not.toHaveBeenCalled()
+    expect(manager.state).toBe('idle')
+  })
+
+  it('undoes what was started when the third fails, and cancels the rest', async () => {
+    const book = new Book()
+    const manager = new AsyncManager()
+    manager.registerResource(book.spec('a'))
+    manager.registerResource(book.spec('b', ['a']))
+    manager.registerResource(book.spec('c', ['b'], { startError: error }))
+    manager.registerResource(book.spec('d', ['c']))
+    let told = false
+    const slow = manager.registerResource({
+      name: 'slow',
+      start: async ({ token }) => {
+        token.onCancelled(() => {
+          told = true
+        })
+        await delay(10_000, { signal: token })
+      },
+    })
+    await expect(soon(manager.start())).rejects.toBe(error)
+    expect(book.log).toEqual(['>a', '+a', '>b', '+b', '>c', '~b', '~a', '-b', '-a'])
+    expect([manager.state, manager.live, told, slow.state]).toEqual([
+      'failed',
+      false,
+      true,
+      'failed',
+    ])
+    const report = await manager.waitForShutdown()
+    expect(report).toMatchObject({
+      code: 1,
+      reason: { kind: 'start-failed', error },
+      errors: [error],
+    })
+    const skipped = report.entries.filter(({ outcome }) => outcome === 'skipped')
+    expect(skipped.map(({ name }) => name)).toEqual(['c', 'd', 'slow'])
+  })
+
+  it('throws an AggregateError when two fail by themselves', async () => {
+    const book = new Book()
+    const manager = new AsyncManager()
+    const other = new Error('other')
+    manager.registerResource(book.spec('a', [], { startError: error }))
+    manager.registerResource(book.spec('b', [], { startError: other, start: 10 }))
+    const thrown = await soon(manager.start().catch((e) => e))
+    expect(thrown).toBeInstanceOf(AggregateError)
+    expect(thrown.errors).toEqual([error, other])
+  })
+
+  it('undoes a start that overran after all, when it succeeds late', async () => {
+    const stop = vi.fn()
+    const manager = new AsyncManager()
+    manager.registerResource({
+      name: 'db',
+      startTimeout: 50,
+      start: () => delay(200).then(() => 7),
+      stop,
+    })
+    const starting = manager.start().catch((e) => e)
+    await vi.advanceTimersByTimeAsync(50)
+    expect(await starting).toMatchObject({
+      name: 'TimeoutError',
+      operation: 'start of db',
+      timeout: 50,
+    })
+    expect(stop).not.toHaveBeenCalled()
+    await vi.advanceTimersByTimeAsync(150)
+    expect(stop.mock.calls[0]?.[0]).toBe(7)
+  })
+
+  it('names what it waited for when the whole start overran', async () => {
+    const manager = new AsyncManager({ name: 'shop', startupTimeout: 100 })
+    manager.registerResource({ name: 'db', start: () => {} })
+    manager.registerResource({
+      name: 'queue',
+      start: ({ token }) => delay(10_000, { signal: token }),
+    })
+    const thrown = await soon(manager.start().catch((e) => e))
+    expect(thrown.message).toBe('"shop" did not start within 100 ms: waiting for "queue"')
+  })
+
+  it('gives up in bounded time on a start that never settles', async () => {
+    const manager = new AsyncManager({ shutdownTimeout: 1_000 })
+    manager.registerResource({ name: 'stuck', start: () => new Promise(() => {}) })
+    const starting = manager.start().catch((e) => e)
+    await vi.advanceTimersByTimeAsync(10)
+    const stopping = manager.shutdown()
+    await vi.advanceTimersByTimeAsync(500)
+    await stopping
+    expect(await starting).toBeInstanceOf(ShutdownError)
+    expect(manager.state).toBe('stopped')
+  })
+
+  it('is cancelled by a stop, and undone', async () => {
+    const book = new Book()
+    const manager = new AsyncManager()
+    manager.registerResource(book.spec('a'))
+    manager.registerResource({
+      name: 'b',
+      dependsOn: ['a'],
+      start: ({ token }) => delay(10_000, { signal: token }),
+    })
+    const starting = manager.start().catch((e) => e)
+    await vi.advanceTimersByTimeAsync(10)
+    const report = await soon(manager.shutdown('enough'))
+    expect(await starting).toBeInstanceOf(ShutdownError)
+    expect(isCancelled(await starting)).toBe(true)
+    expect(book.log).toEqual(['>a', '+a', '~a', '-a'])
+    expect([manager.state, report.code]).toEqual(['stopped', 0])
+  })
+
+  it('refuses to start twice, and after a stop', async () => {
+    const manager = new AsyncManager()
+    await manager.start()
+    await expect(manager.start()).rejects.toThrow('AsyncManager "app" is running: it starts once')
+    await manager.shutdown()
+    await expect(manager.start()).rejects.toBeInstanceOf(LifecycleError)
+    const stopped = new AsyncManager()
+    await stopped.shutdown()
+    await expect(stopped.start()).rejects.toThrow('it does not take a start')
+  })
+
+  it('runs startup hooks when all is started, in order; one that fails undoes all', async () => {
+    const book = new Book()
+    const manager = new AsyncManager()
+    manager.registerResource(book.spec('a'))
+    manager.addStartupHook(() => book.log.push('first'))
+    const removed = manager.addStartupHook(() => book.log.push('never'))
+    removed.dispose()
+    manager.addStartupHook(() => {
+      expect(manager.ready).toBe(false)
+      throw error
+    })
+    await expect(soon(manager.start())).rejects.toBe(error)
+    expect(book.log).toEqual(['>a', '+a', 'first', '~a', '-a'])
+  })
+
+  it('starts at once what is registered on a running manager', async () => {
+    const book = new Book()
+    const manager = new AsyncManager()
+    manager.registerResource(book.spec('db'))
+    await soon(manager.start())
+    const late = manager.registerResource(book.spec('late', ['db']))
+    expect(await soon(late.ready)).toBe('late')
+    expect(() => manager.registerResource(book.spec('x', ['nowhere']))).toThrow(
+      'Unknown dependency',
+    )
+    const broken = manager.registerResource(book.spec('broken', [], { startError: error }))
+    await expect(soon(broken.ready)).rejects.toBe(error)
+    expect(manager.ready).toBe(true)
+    await soon(manager.shutdown())
+    expect(book.log.slice(-2)).toEqual(['-late', '-db'])
+  })
+
+  it('waits for what a start registers', async () => {
+    const book = new Book()
+    const manager = new AsyncManager()
+    manager.registerResource({
+      name: 'a',
+      start: () => void manager.registerResource(book.spec('b', [], { start: 50 })),
+    })
+    await soon(manager.start())
+    expect(book.log).toEqual(['>b', '+b'])
+    await soon(manager.shutdown())
+  })
+})
+
+describe('shutdown', () => {
+  it('stops what is already open, without a start', async () => {
+    const log: string[] = []
+    const manager = new AsyncManager()
+    manager.registerResource({ close: async () => log.push('close') })
+    manager.registerResource({ [Symbol.dispose]: () => log.push('dispose') })
+    manager.registerResource(
+      { [Symbol.asyncDispose]: async () => log.push('async'), close: () => log.push('never') },
+      { name: 'last', dependsOn: ['resource 1'] },
+    )
+    const report = await manager.shutdown()
+    expect(log).toEqual(['async', 'dispose', 'close'])
+    expect(report.entries.map(({ name, phase, outcome }) => [name, phase, outcome])).toEqual([
+      ['resource 2', 'stop', 'ok'],
+      ['last', 'stop', 'ok'],
+      ['resource 1', 'stop', 'ok'],
+    ])
+  })
+
+  it('is the same promise for everybody, and for those who waited', async () => {
+    const manager = new AsyncManager()
+    const waiting = manager.waitForShutdown()
+    const stopping = manager.shutdown('first')
+    expect(manager.shutdown('second')).toBe(stopping)
+    expect(await waiting).toBe(await stopping)
+    expect((await manager.waitForShutdown()).reason).toEqual({ kind: 'requested', detail: 'first' })
+    expect(manager.shutdown()).toBe(stopping)
+  })
+
+  it('goes through its phases: not ready first, cancelled only after the drain', async () => {
+    const log: string[] = []
+    const manager = new AsyncManager({ unreadyDelay: 100 })
+    const see = (what: string) => () => {
+      const { ready, live, state, token } = manager
+      log.push(
+        `${what}: ${state}${ready ? ' ready' : ''}${live ? ' live' : ''}${token.cancelled ? ' cancelled' : ''}`,
+      )
+    }
+    manager.registerResource({
+      name: 'r',
+      start: see('start'),
+      drain: see('drain'),
+      stop: see('stop'),
+      flush: see('flush'),
+    })
+    for (const phase of ['unready', 'drain', 'stop', 'flush'] as const) {
+      manager.addShutdownHook(see(`hook ${phase}`), { phase })
+    }
+    await manager.start()
+    expect(manager.ready).toBe(true)
+    const stopping = manager.shutdown()
+    expect(manager.ready).toBe(false)
+    await vi.advanceTimersByTimeAsync(99)
+    expect(log).toEqual(['start: starting live', 'hook unready: draining live'])
+    await vi.advanceTimersByTimeAsync(1)
+    const report = await stopping
+    expect(log.slice(2)).toEqual([
+      'hook drain: draining live',
+      'drain: draining live',
+      'hook stop: stopping live cancelled',
+      'stop: stopping live cancelled',
+      'hook flush: stopping live cancelled',
+      'flush: stopping live cancelled',
+    ])
+    expect(report.entries.map(({ name }) => name).slice(0, 2)).toEqual(['hook 1', 'delay'])
+    expect([manager.state, manager.live]).toEqual(['stopped', false])
+  })
+
+  it('drains tracked work before it cancels, also what comes meanwhile', async () => {
+    const log: string[] = []
+    const manager = new AsyncManager()
+    await manager.start()
+    const work = async () => {
+      await delay(100)
+      void manager.track(
+        delay(100).then(() => log.push('second')),
+        'second',
+      )
+      log.push('first')
+    }
+    expect(await soon(manager.track(Promise.resolve(7)))).toBe(7)
+    void manager.track(work(), 'first')
+    manager.token.onCancelled(() => log.push('cancelled'))
+    const report = await soon(manager.shutdown())
+    expect(log).toEqual(['first', 'second', 'cancelled'])
+    expect(report.entries).toMatchObject([
+      { name: 'work in flight', phase: 'drain', outcome: 'ok' },
+    ])
+  })
+
+  it('names the work that did not end in time', async () => {
+    const manager = new AsyncManager({ drainTimeout: 100, shutdownTimeout: 1_000 })
+    await manager.start()
+    void manager.track(new Promise(() => {}), 'upload')
+    const report = await soon(manager.shutdown())
+    expect(report.entries.map(({ name, phase, outcome }) => [name, phase, outcome])).toEqual([
+      ['work in flight', 'drain', 'timeout'],
+      ['upload', 'cancel', 'timeout'],
+    ])
+    expect(report.code).toBe(1)
+  })
+
+  it('lets no failing step stop another, and keeps every error', async () => {
+    const book = new Book()
+    const manager = new AsyncManager()
+    const others = [new Error('hook'), new Error('flush')]
+    manager.registerResource(book.spec('a'))
+    manager.registerResource(book.spec('b', ['a'], { stopError: error }))
+    manager.addShutdownHook(() => {
+      throw others[0]
+    })
+    manager.addShutdownHook(() => Promise.reject(others[1]), { phase: 'flush', name: 'logs' })
+    await soon(manager.start())
+    const report = await soon(manager.shutdown())
+    expect(book.log.at(-1)).toBe('-a')
+    expect(report.errors).toEqual([others[0], error, others[1]])
+    expect([report.code, report.entries.at(-1)]).toMatchObject([
+      1,
+      { name: 'logs', outcome: 'error', error: others[1] },
+    ])
+  })
+
+  it('runs shutdown hooks last registered first', async () => {
+    const log: number[] = []
+    const manager = new AsyncManager()
+    for (const i of [1, 2, 3]) manager.addShutdownHook(() => log.push(i))
+    await manager.shutdown()
+    expect(log).toEqual([3, 2, 1])
+  })
+
+  it('takes the budget of one hung resource out of twenty, not the sum', async () => {
+    const book = new Book()
+    const manager = new AsyncManager()
+    for (let i = 0; i < 20; i++) {
+      const spec = book.spec(`r${i}`, i ? [`r${i - 1}`] : [], { stop: 1 })
+      manager.registerResource(
+        i === 10 ? { ...spec, stop: () => new Promise(() => {}), stopTimeout: 300 } : spec,
+      )
+    }
+    await soon(manager.start())
+    const began = performance.now()
+    const stopping = manager.shutdown()
+    await vi.advanceTimersByTimeAsync(400)
+    const report = await stopping
+    expect(performance.now() - began).toBe(400)
+    expect(
+      report.entries.filter(({ phase, outcome }) => phase === 'stop' && outcome !== 'ok'),
+    ).toMatchObject([{ name: 'r10', outcome: 'timeout', duration: 300 }])
+    expect(book.log.at(-1)).toBe('-r0')
+  })
+
+  it('stops 20 resources of 100 ms level by level', async () => {
+    const book = new Book()
+    const manager = new AsyncManager()
+    for (let i = 0; i < 20; i++) {
+      const level = Math.floor(i / 5)
+      const below = level ? [0, 1, 2, 3, 4].map((j) => `r${(level - 1) * 5 + j}`) : []
+      manager.registerResource(book.spec(`r${i}`, below, { stop: 100 }))
+    }
+    await soon(manager.start())
+    const stopping = manager.shutdown()
+    await vi.advanceTimersByTimeAsync(400)
+    expect((await stopping).duration).toBe(400)
+  })
+
+  it('calls the rest once with a cancelled token, unwaited, when the total is spent', async () => {
+    const calls: [string, boolean][] = []
+    const manager = new AsyncManager({ shutdownTimeout: 1_000 })
+    const hang = (name: string, dependsOn: string[]) => ({
+      name,
+      dependsOn,
+      start: () => {},
+      stop: (_: unknown, { token }: { token: { cancelled: boolean } }) => {
+        calls.push([name, token.cancelled])
+        return new Promise(() => {})
+      },
+      stopTimeout: 600,
+    })
+    manager.registerResource(hang('a', []))
+    manager.registerResource(hang('b', ['a']))
+    manager.registerResource(hang('c', ['b']))
+    manager.registerResource({
+      name: 'z',
+      start: () => {},
+      stop: () => {},
+      flush: () => Promise.reject(new Error('late, and handled')),
+    })
+    await manager.start()
+    const stopping = manager.shutdown()
+    await vi.advanceTimersByTimeAsync(1_000)
+    const report = await stopping
+    expect(calls).toEqual([
+      ['c', false],
+      ['b', false],
+      ['a', true],
+    ])
+    const shown = report.entries.map(({ name, phase, outcome }) => `${phase} ${name} ${outcome}`)
+    expect(shown).toEqual([
+      'stop z ok',
+      'stop c timeout',
+      'stop b abandoned',
+      'stop a abandoned',
+      'flush z abandoned',
+    ])
+    expect(report.errors).toHaveLength(2) // of c, and of the total
+  })
+
+  it('gives each step without a budget half of what is left', async () => {
+    const manager = new AsyncManager({ shutdownTimeout: 1_000 })
+    for (const phase of ['unready', 'drain'] as const) {
+      manager.addShutdownHook(() => new Promise(() => {}), { phase })
+    }
+    const stopping = manager.shutdown()
+    await vi.advanceTimersByTimeAsync(750)
+    expect((await stopping).entries.map(({ duration }) => duration)).toEqual([500, 250])
+  })
+
+  it('takes nothing more once it was asked for', async () => {
+    const manager = new AsyncManager({ name: 'shop' })
+    const stopping = manager.shutdown()
+    const spec = { name: 'db', start: () => expect.unreachable() }
+    expect(() => manager.registerResource(spec)).toThrow(
+      'AsyncManager "shop" is draining: it does not take the resource "db"',
+    )
+    expect(() => manager.addShutdownHook(() => {})).toThrow(LifecycleError)
+    expect(() => manager.addStartupHook(() => {})).toThrow(LifecycleError)
+    await stopping
+  })
+
+  it('is asked for by the signal option', async () => {
+    using source = new CancellationTokenSource()
+    const manager = new AsyncManager({ signal: source.token })
+    source.cancel('why')
+    expect((await manager.waitForShutdown()).reason).toEqual({ kind: 'signal', detail: 'why' })
+  })
+
+  it('cancels the token with a ShutdownError that tells why', async () => {
+    const manager = new AsyncManager()
+    await manager.shutdown('deploy')
+    expect(manager.token.reason).toBeInstanceOf(ShutdownError)
+    expect(manager.token.reason).toMatchObject({ reason: { kind: 'requested', detail: 'deploy' } })
+  })
+
+  it('survives a cycle that was never started', async () => {
+    const manager = new AsyncManager()
+    const close = vi.fn()
+    manager.registerResource({ close }, { name: 'a', dependsOn: ['b'] })
+    manager.registerResource({ close }, { name: 'b', dependsOn: ['a'] })
+    await manager.shutdown()
+    expect(close).toHaveBeenCalledTimes(2)
+  })
+
+  it('comes with `await using`, and throws what went wrong', async () => {
+    const work = async () => {
+      await using manager = new AsyncManager()
+      manager.addShutdownHook(() => Promise.reject(error))
+      await manager.start()
+    }
+    await expect(work()).rejects.toBe(error)
+    const failing = async () => {
+      await using manager = new AsyncManager()
+      manager.registerResource({ name: 'x', start: () => Promise.reject(error) })
+      await manager.start()
+    }
+    await expect(failing()).rejects.toBe(error)
+  })
+})
+
+describe('registration', () => {
+  it('refuses a name that is taken', () => {
+    const manager = new AsyncManager()
+    manager.registerResource({ name: 'db', start: () => {} })
+    expect(() => manager.registerResource({ name: 'db', start: () => {} })).toThrow(
+      'has a resource "db" already',
+    )
+  })
+
+  it('lets a resource go without stopping it', async () => {
+    const stop = vi.fn()
+    const manager = new AsyncManager()
+    const handle = manager.registerResource({ name: 'db', start: () => 1, stop })
+    await manager.start()
+    expect(manager.unregisterResource('other')).toBe(false)
+    expect(manager.unregisterResource(handle)).toBe(true)
+    expect(manager.unregisterResource(handle)).toBe(false)
+    await manager.shutdown()
+    expect(stop).not.toHaveBeenCalled()
+  })
+
+  it('keeps `this` of a description that is an object with methods', async () => {
+    class Db {
+      readonly name = 'db'
+      #open = false
+      start() {
+        this.#open = true
+      }
+      stop() {
+        expect(this.#open).toBe(true)
+        this.#open = false
+      }
+    }
+    const manager = new AsyncManager()
+    manager.registerResource(new Db(), { name: 'renamed' })
+    await manager.start()
+    expect((await manager.shutdown()).entries).toMatchObject([{ name: 'renamed', outcome: 'ok' }])
+  })
+
+  it('tells listeners of everything, whatever they throw', async () => {
+    const reported: unknown[] = []
+    vi.stubGlobal('reportError', (thrown: unknown) => reported.push(thrown))
+    const events: LifecycleEvent[] = []
+    const manager = new AsyncManager({
+      name: 'shop',
+      onEvent: () => {
+        throw error
+      },
+    })
+    using _ = manager.subscribe((event) => events.push(event))
+    manager.registerResource({ name: 'db', start: () => {}, stop: () => {} })
+    await manager.start()
+    await manager.shutdown()
+    expect(events.map(({ type, name, state }) => `${type} ${name} ${state}`)).toEqual([
+      'manager shop starting',
+      'resource db starting',
+      'resource db started',
+      'manager shop running',
+      'manager shop draining',
+      'manager shop stopping',
+      'resource db stopping',
+      'step db ok',
+      'resource db stopped',
+      'manager shop stopped',
+    ])
+    expect(reported).toHaveLength(events.length)
+    vi.unstubAllGlobals()
+  })
+
+  it('shows what it manages', async () => {
+    const manager = new AsyncManager({ name: 'shop' })
+    manager.registerResource({ name: 'db', start: () => {}, stop: () => delay(500) })
+    await manager.start()
+    manager.createTask((token) => delay(10_000, { signal: token }), { name: 'poll' })
+    void manager.track(delay(100), 'upload')
+    await vi.advanceTimersByTimeAsync(50)
+    expect(manager.inspect()).toEqual({
+      name: 'shop',
+      state: 'running',
+      uptime: 50,
+      resources: [{ name: 'db', state: 'started', dependsOn: [], age: 50 }],
+      tasks: [{ name: 'poll', state: 'running', restarts: 0, age: 50 }],
+      tracked: [{ name: 'upload', age: 50 }],
+      entries: [],
+    })
+    const stopping = manager.shutdown()
+    await vi.advanceTimersByTimeAsync(150)
+    expect(manager.inspect().entries.at(-1)).toMatchObject({
+      name: 'db',
+      phase: 'stop',
+      outcome: 'abandoned',
+    })
+    await soon(stopping)
+  })
+
+  it('lets an edge runtime wait for work in flight', async () => {
+    const manager = new AsyncManager()
+    await manager.drain()
+    void manager.track(delay(100))
+    let drained = false
+    const draining = manager.drain().then(() => {
+      drained = true
+    })
+    await vi.advanceTimersByTimeAsync(99)
+    expect(drained).toBe(false)
+    await vi.advanceTimersByTimeAsync(1)
+    await draining
+    void manager.track(Promise.reject(error)).catch(() => {})
+    await manager.drain()
+    void manager.track(delay(100))
+    await expect(manager.drain({ signal: AbortSignal.abort(error) })).rejects.toBe(error)
+    await vi.advanceTimersByTimeAsync(100)
+  })
+})
+
+describe('health', () => {
+  it('is failing until all is started and once a stop begins', async () => {
+    const manager = new AsyncManager()
+    expect(await manager.health()).toEqual({
+      status: 'failing',
+      state: 'idle',
+      ready: false,
+      live: true,
+      checks: [],
+    })
+    await manager.start()
+    expect((await manager.health()).status).toBe('ok')
+    const stopping = manager.shutdown()
+    expect(await manager.health()).toMatchObject({ status: 'failing', ready: false, live: true })
+    await stopping
+    expect(await manager.health()).toMatchObject({ ready: false, live: false })
+  })
+
+  it('runs all checks at once and names those that fail, hang or give false', async () => {
+    const manager = new AsyncManager()
+    const checks = {
+      good: (_: unknown, token: CancellationToken) => delay(50, { signal: token }),
+      bad: () => Promise.reject(error),
+      no: () => false,
+      hung: () => new Promise(() => {}),
+    }
+    for (const [name, check] of Object.entries(checks))
+      manager.registerResource({ name, start: () => {}, check })
+    await manager.start()
+    const asking = manager.health({ timeout: 100 })
+    await vi.advanceTimersByTimeAsync(100)
+    const report = await asking
+    expect(report.status).toBe('failing')
+    expect(report.checks).toMatchObject([
+      { name: 'good', outcome: 'ok', duration: 50 },
+      { name: 'bad', outcome: 'error', error },
+      { name: 'no', outcome: 'error' },
+      { name: 'hung', outcome: 'timeout', duration: 100 },
+    ])
+    using source = new CancellationTokenSource()
+    const aborted = manager.health({ signal: source.token })
+    source.cancel(error)
+    await expect(aborted).rejects.toBe(error)
+    await soon(manager.shutdown())
+  })
+
+  it('answers standard requests', async () => {
+    const manager = new AsyncManager()
+    const handler = manager.healthHandler()
+    const ask = async (path: string, method = 'GET') => {
+      const response = await handler(new Request(`http://x${path}`, { method }))
+      return [response.status, await response.text()]
+    }
+    expect(await ask('/ready')).toEqual([503, '{"ready":false}'])
+    manager.registerResource({ name: 'db', start: () => {}, check: () => Promise.reject(error) })
+    await manager.start()
+    expect(await ask('/internal/ready?x=1')).toEqual([200, '{"ready":true}'])
+    expect(await ask('/live')).toEqual([200, '{"live":true}'])
+    const [status, body] = await ask('/health')
+    expect(status).toBe(503)
+    expect(JSON.parse(String(body))).toMatchObject({
+      status: 'failing',
+      checks: [{ name: 'db', error: 'Error: broken' }],
+    })
+    expect(await ask('/live', 'HEAD')).toEqual([200, ''])
+    expect(await ask('/other')).toEqual([404, ''])
+    expect((await ask('/live', 'POST'))[0]).toBe(405)
+    await manager.shutdown()
+  })
+})

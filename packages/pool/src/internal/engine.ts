@@ -1,0 +1,399 @@
+import {
+  type AcquireOptions,
+  CancellationToken,
+  CancellationTokenSource,
+  ClosedError,
+  checkMilliseconds,
+  type Milliseconds,
+  QueueFullError,
+  TimeoutError,
+  type WaitOptions,
+  WaitQueue,
+} from '@uno-async/core'
+import type { DestroyReason, PoolCloseResult, PoolEvent, PoolLease, PoolStats } from '../types.js'
+import { type Client, Creator } from './creator.js'
+import { Idle } from './idle.js'
+import type { Settings } from './options.js'
+import { report } from './report.js'
+import { leakOf, type Owner, Slot, SlotLease, timeoutError } from './slot.js'
+
+interface Tag {
+  readonly id: number
+  readonly label: string | undefined
+}
+
+/** The workings of a pool. */
+export class Engine<T> implements Owner<T>, Client<T> {
+  readonly options: Settings<T>
+  readonly who: string
+  readonly queue: WaitQueue<PoolLease<T>, Tag>
+  readonly #readiness = new WaitQueue()
+  readonly #slots = new Set<Slot<T>>() // all whose resource is not gone for good
+  readonly #idle: Idle<T>
+  readonly #creator: Creator<T>
+  readonly #lost: FinalizationRegistry<Slot<T>> | undefined
+  closed = false
+  #checking = 0 // slots being validated for somebody who waits
+  #dying = 0 // slots being destroyed
+  #ids = 0
+  #created = 0
+  #destroyed = 0
+  #closing: Promise<PoolCloseResult> | undefined = undefined
+  readonly #emptied = new WaitQueue() // close()
+  readonly #errors: unknown[] = [] // for close()
+  // Invariants, true whenever no code of a user is on the stack:
+  //   I1  #total <= max, but after a resize()
+  //   I2  a slot is idle, or borrowed, or something is being done with it
+  //   I3  who waits has a validation, a create or a retry on its way, or all there may be is in use
+
+  constructor(options: Settings<T>) {
+    const { name, min } = options
+    this.options = options
+    this.who = name === undefined ? 'AsyncResourcePool' : `AsyncResourcePool "${name}"`
+    this.queue = new WaitQueue({ onLeave: () => this.checkEmpty() })
+    this.#creator = new Creator(options, this)
+    this.#idle = new Idle(
+      options,
+      () => this.#living > options.min,
+      (slot, reason) => void this.#destroy(slot, reason),
+    )
+    if (typeof FinalizationRegistry === 'function') {
+      this.#lost = new FinalizationRegistry((slot) => this.#recover(slot))
+    }
+    // Not at once: `create` may refer to the variable that the pool is about to be kept in.
+    if (min) void Promise.resolve().then(() => this.pump())
+  }
+
+  get held(): Slot<T>[] {
+    return [...this.#slots].filter(({ holder }) => holder)
+  }
+
+  get #total(): number {
+    return this.#slots.size + this.#creator.creating + this.#creator.overran
+  }
+
+  get #living(): number {
+    return this.#slots.size - this.#dying
+  }
+
+  stats(): PoolStats {
+    const { min, max } = this.options
+    const { creating, failed } = this.#creator
+    const idle = this.#idle.slots.length
+    const borrowed = this.held.length
+    return {
+      total: this.#total,
+      idle,
+      borrowed,
+      creating,
+      busy: this.#slots.size - idle - borrowed,
+      waiting: this.queue.size,
+      min,
+      max,
+      created: this.#created,
+      destroyed: this.#destroyed,
+      failed,
+    }
+  }
+
+  /** A lease, if that takes no waiting. */
+  take(label: string | undefined): PoolLease<T> | undefined {
+    const slot = this.#idle.next
+    if (!slot || this.queue.size || this.closed) return
+    const now = performance.now()
+    if (now >= slot.diesAt || this.#isUntrusted(slot, now)) return
+    this.#idle.remove(slot)
+    return this.#lend(slot, label, now)
+  }
+
+  async acquire(options: AcquireOptions = {}): Promise<PoolLease<T>> {
+    const { signal, timeout = this.options.acquireTimeout, priority, label } = options
+    CancellationToken.from(signal).throwIfCancelled()
+    checkMilliseconds('timeout', timeout)
+    if (this.closed) throw this.#closedError()
+    const lease = this.take(label)
+    if (lease) return lease
+    const { maxWaiting } = this.options
+    if (timeout && this.queue.size >= maxWaiting) {
+      throw new QueueFullError(`${this.who}: ${maxWaiting} are waiting already`)
+    }
+    const waiting = this.queue.wait({
+      tag: { id: ++this.#ids, label },
+      signal,
+      timeout,
+      priority,
+      onTimeout: () =>
+        timeoutError(this.who, timeout, this.stats(), this.held, this.#creator.lastError),
+    })
+    this.pump()
+    return waiting
+  }
+
+  async ready({ signal, timeout = Infinity }: WaitOptions = {}): Promise<void> {
+    CancellationToken.from(signal).throwIfCancelled()
+    checkMilliseconds('timeout', timeout)
+    if (this.closed) throw this.#closedError()
+    if (this.#isReady) return
+    const waiting = this.#readiness.wait({
+      signal,
+      timeout,
+      onTimeout: () =>
+        new TimeoutError(`${this.who} is not ready: ${this.#living} of ${this.options.min}`, {
+          timeout,
+          cause: this.#creator.lastError,
+        }),
+    })
+    this.#creator.gaveUp = false
+    this.pump()
+    return waiting
+  }
+
+  /** Does all there is to do: hands over, validates, creates. */
+  pump(): void {
+    const { queue } = this
+    const { min, max } = this.options
+    const now = performance.now()
+    for (let slot = this.#idle.next; slot && queue.size > this.#checking; slot = this.#idle.next) {
+      this.#idle.remove(slot)
+      if (now < slot.diesAt && this.#isUntrusted(slot, now)) void this.#check(slot)
+      else this.#offer(slot)
+    }
+    // A create belongs to nobody: as many as are wanted, less those on their way.
+    const wanted = Math.max(
+      queue.size - this.#creator.creating - this.#checking,
+      this.closed || this.#creator.gaveUp ? 0 : min - this.#total,
+    )
+    this.#creator.create(Math.min(wanted, max - this.#total))
+  }
+
+  /** Destroys idle slots that are too many. */
+  trim(): void {
+    for (let [slot] = this.#idle.slots; slot && this.#isSurplus; [slot] = this.#idle.slots) {
+      this.#drop(slot, 'surplus')
+    }
+  }
+
+  giveBack(slot: Slot<T>, destroy: boolean): void {
+    this.#unlend(slot)
+    const now = performance.now()
+    const reason = destroy ? 'released' : this.#whyNot(slot, now)
+    if (reason) void this.#destroy(slot, reason)
+    else if (this.options.reset) void this.#reset(slot)
+    else this.#handOn(slot, now)
+  }
+
+  close(timeout: Milliseconds, drain: boolean): Promise<PoolCloseResult> {
+    if (!this.closed) {
+      this.closed = true
+      this.#closing = this.#close(timeout, drain)
+    }
+    return this.#closing as Promise<PoolCloseResult>
+  }
+
+  get #isReady(): boolean {
+    return this.#living >= this.options.min
+  }
+
+  get #isSurplus(): boolean {
+    const { creating, overran } = this.#creator
+    return this.#living + creating + overran > this.options.max
+  }
+
+  #isUntrusted({ idleSince }: Slot<T>, now: number): boolean {
+    const { validate, validateAfterIdle } = this.options
+    return validate !== undefined && now - idleSince >= validateAfterIdle
+  }
+
+  #lend(slot: Slot<T>, label: string | undefined, now: number): PoolLease<T> {
+    const { leakAfter, onLeak } = this.options
+    slot.uses++
+    slot.holder = ++this.#ids
+    slot.label = label
+    slot.since = now
+    if (leakAfter < Infinity) {
+      slot.stack = new Error(`${this.who}: acquired`).stack
+      slot.alarm = CancellationToken.timeout(leakAfter).onCancelled(() =>
+        this.#call(onLeak, leakOf(slot)),
+      )
+    }
+    return new SlotLease(this, slot)
+  }
+
+  #unlend(slot: Slot<T>): void {
+    slot.holder = 0
+    slot.alarm?.dispose()
+  }
+
+  /** Its lease was collected. What it lent may still be in use: nobody else may get it. */
+  #recover(slot: Slot<T>): void {
+    if (!slot.holder) return
+    const leak = leakOf(slot)
+    this.#unlend(slot)
+    void this.#destroy(slot, 'leaked')
+    this.#call(this.options.onLeak, leak)
+  }
+
+  /** To who is next, or to the idle ones. */
+  #offer(slot: Slot<T>): void {
+    const now = performance.now()
+    const reason = this.#whyNot(slot, now)
+    if (reason) void this.#destroy(slot, reason)
+    else this.#handOn(slot, now)
+  }
+
+  /** Why it must not be lent again, if so. */
+  #whyNot(slot: Slot<T>, now: number): DestroyReason | undefined {
+    if (slot.broken) return 'broken'
+    if (this.closed && !this.queue.size) return 'closed'
+    if (slot.uses >= this.options.maxUses) return 'uses'
+    if (now >= slot.diesAt) return 'lifetime'
+    return this.#isSurplus ? 'surplus' : undefined
+  }
+
+  #handOn(slot: Slot<T>, now: number): void {
+    const { queue } = this
+    if (queue.size && queue.offer(({ label }) => this.#lend(slot, label, now))) return
+    const { maxIdle, min } = this.options
+    if (this.closed) return void this.#destroy(slot, 'closed')
+    if (this.#idle.slots.length >= Math.max(maxIdle, min)) return void this.#destroy(slot, 'idle')
+    slot.idleSince = now
+    this.#idle.add(slot)
+  }
+
+  #drop(slot: Slot<T>, reason: DestroyReason): void {
+    if (this.#idle.remove(slot)) void this.#destroy(slot, reason)
+  }
+
+  landed(resource: T, late: boolean): void {
+    const { maxLifetime, lifetimeJitter, onBroken } = this.options
+    const lifetime =
+      maxLifetime < Infinity ? maxLifetime * (1 - lifetimeJitter * Math.random()) : Infinity
+    const slot = new Slot(resource, performance.now(), lifetime)
+    this.#slots.add(slot)
+    this.#created++
+    if (late) return void this.#destroy(slot, 'late')
+    this.#lost?.register(slot.ticket as object, slot, slot)
+    this.emit({ type: 'created' })
+    this.#call(onBroken, resource, () => {
+      slot.broken = true
+      this.#drop(slot, 'broken')
+    })
+    this.#offer(slot)
+    this.#checkReady()
+  }
+
+  /** Nobody is to wait for a create that was given up. */
+  gaveUp(reason: unknown): void {
+    this.queue.rejectAll(reason)
+    this.#readiness.rejectAll(reason)
+  }
+
+  /** Runs one of the user's functions on a resource, no longer than `validateTimeout`. */
+  async #examine(
+    fn: (resource: T, token: CancellationToken) => unknown,
+    slot: Slot<T>,
+    type: 'validate-failed' | 'reset-failed',
+  ): Promise<unknown> {
+    const source = new CancellationTokenSource({ timeout: this.options.validateTimeout })
+    const { token } = source
+    try {
+      return await token.race(Promise.resolve(token.run(() => fn(slot.resource, token))))
+    } catch (error) {
+      this.emit({ type, error })
+      return false
+    } finally {
+      source.close()
+    }
+  }
+
+  async #check(slot: Slot<T>): Promise<void> {
+    this.#checking++
+    const valid = await this.#examine(this.options.validate as never, slot, 'validate-failed')
+    this.#checking--
+    if (valid) this.#offer(slot)
+    else void this.#destroy(slot, 'invalid')
+    this.pump()
+  }
+
+  async #reset(slot: Slot<T>): Promise<void> {
+    const { reset } = this.options
+    const run = async (...args: [T, CancellationToken]): Promise<true> => {
+      await reset?.(...args)
+      return true
+    }
+    const done = await this.#examine(run, slot, 'reset-failed')
+    if (done) this.#offer(slot)
+    else void this.#destroy(slot, 'reset')
+    this.pump()
+  }
+
+  /** Its place is free when that has settled, or takes too long. */
+  async #destroy(slot: Slot<T>, reason: DestroyReason): Promise<void> {
+    const { destroy, destroyTimeout } = this.options
+    this.#lost?.unregister(slot)
+    this.#destroyed++
+    this.#dying++
+    try {
+      const work = CancellationToken.none.run(() => destroy(slot.resource, reason))
+      await CancellationToken.timeout(destroyTimeout).race(Promise.resolve(work))
+      this.emit({ type: 'destroyed', reason })
+    } catch (error) {
+      if (this.closed) this.#errors.push(error)
+      this.emit({ type: 'destroy-failed', reason, error })
+    }
+    this.#dying--
+    this.#slots.delete(slot)
+    this.checkEmpty()
+    this.pump()
+  }
+
+  async #close(timeout: Milliseconds, drain: boolean): Promise<PoolCloseResult> {
+    const turnAway = (): void => {
+      this.queue.rejectAll(() => this.#closedError())
+      this.checkEmpty()
+    }
+    this.#readiness.rejectAll(() => this.#closedError())
+    const emptied = timeout ? this.#emptied.wait({ timeout }) : Promise.reject()
+    if (drain) this.checkEmpty()
+    else turnAway()
+    let forced: Slot<T>[] = []
+    try {
+      await emptied
+    } catch {
+      turnAway()
+      forced = this.held
+      for (const slot of forced) this.#unlend(slot)
+      await Promise.all(forced.map((slot) => this.#destroy(slot, 'closed')))
+    }
+    return { forced: forced.length, errors: this.#errors }
+  }
+
+  /** Closed, and nobody waits any more: lets go of what is left, and tells close() when all is gone. */
+  checkEmpty(): void {
+    if (!this.closed || this.queue.size) return
+    this.#creator.stop(this.#closedError())
+    for (let [slot] = this.#idle.slots; slot; [slot] = this.#idle.slots) this.#drop(slot, 'closed')
+    if (!this.#total) this.#emptied.wakeAll()
+  }
+
+  #checkReady(): void {
+    if (this.#isReady) this.#readiness.wakeAll()
+  }
+
+  #closedError(): ClosedError {
+    return new ClosedError(`${this.who} is closed`)
+  }
+
+  emit(event: PoolEvent): void {
+    this.#call(this.options.onEvent, event)
+  }
+
+  /** What a hook throws is never ours. */
+  #call<A extends unknown[]>(hook: ((...args: A) => unknown) | undefined, ...args: A): void {
+    try {
+      hook?.(...args)
+    } catch (error) {
+      report(error)
+    }
+  }
+}

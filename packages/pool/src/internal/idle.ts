@@ -1,0 +1,78 @@
+import { CancellationToken, type Registration } from '@uno-async/core'
+import type { Settings } from './options.js'
+import type { Slot } from './slot.js'
+
+/** Who is idle, the last one back last; and at most one timer, for who has been so too long. */
+export class Idle<T> {
+  readonly slots: Slot<T>[] = []
+  readonly #options: Settings<T>
+  readonly #isSpare: () => boolean
+  readonly #expire: (slot: Slot<T>, reason: 'idle' | 'lifetime') => void
+  #timer: Registration | undefined = undefined
+  #timerAt = Infinity
+
+  /** @param isSpare - may one go only because it is idle? */
+  constructor(
+    options: Settings<T>,
+    isSpare: () => boolean,
+    expire: (slot: Slot<T>, reason: 'idle' | 'lifetime') => void,
+  ) {
+    this.#options = options
+    this.#isSpare = isSpare
+    this.#expire = expire
+  }
+
+  /** Who is to be lent next. */
+  get next(): Slot<T> | undefined {
+    const { slots } = this
+    return this.#options.order === 'lifo' ? slots[slots.length - 1] : slots[0]
+  }
+
+  add(slot: Slot<T>): void {
+    this.slots.push(slot)
+    this.arm()
+  }
+
+  /** True if it was there. */
+  remove(slot: Slot<T>): boolean {
+    const { slots } = this
+    if (slots[slots.length - 1] === slot) slots.pop()
+    else {
+      const at = slots.indexOf(slot)
+      if (at < 0) return false
+      slots.splice(at, 1)
+    }
+    if (!slots.length) this.#disarm()
+    return true
+  }
+
+  arm(): void {
+    const { idleTimeout, maxLifetime } = this.#options
+    if (Math.min(idleTimeout, maxLifetime) === Infinity) return
+    let at = Infinity
+    for (const slot of this.slots) at = Math.min(at, this.#deadline(slot))
+    if (at === this.#timerAt) return
+    this.#disarm()
+    if (at === Infinity) return
+    this.#timerAt = at
+    const after = Math.max(0, at - performance.now())
+    this.#timer = CancellationToken.timeout(after).onCancelled(() => {
+      this.#disarm()
+      const now = performance.now()
+      for (const slot of [...this.slots]) {
+        if (this.#deadline(slot) > now || !this.remove(slot)) continue
+        this.#expire(slot, slot.diesAt <= now ? 'lifetime' : 'idle')
+      }
+      this.arm()
+    })
+  }
+
+  #deadline({ idleSince, diesAt }: Slot<T>): number {
+    return this.#isSpare() ? Math.min(idleSince + this.#options.idleTimeout, diesAt) : diesAt
+  }
+
+  #disarm(): void {
+    this.#timer?.dispose()
+    this.#timerAt = Infinity
+  }
+}
