@@ -352,11 +352,13 @@ it('says all that the package exports', () => {
     'checkFunction',
     'checkInteger',
     'checkMilliseconds',
+    'currentFrame',
     'delay',
     'enableAsyncContext',
     'isCancelled',
     'isTimeout',
     'report',
+    'runIn',
     'shield',
   ])
 })

@@ -7,8 +7,11 @@ import {
   ClosedError,
   checkFunction,
   checkMilliseconds,
+  currentFrame,
+  type Frame,
   type Milliseconds,
   type Registration,
+  runIn,
   UnoAsyncError,
 } from '@uno-async/core'
 import { isEcho, throwAll } from './errors.js'
@@ -17,7 +20,6 @@ import { inTurn, newTurn, type Turn } from './internal/clock.js'
 import { Completed } from './internal/completed.js'
 import { execute } from './internal/execute.js'
 import { Failures } from './internal/failures.js'
-import { currentFrame, type Frame, runIn } from './internal/frame.js'
 import { beginGrace } from './internal/grace.js'
 import { nextId } from './internal/id.js'
 import { currentPlace, inTask, type Observer, type Place, valuesIn } from './internal/place.js'

@@ -2,6 +2,8 @@ import {
   CancellationToken,
   type CancellationTokenSource,
   checkMilliseconds,
+  currentFrame,
+  type Frame,
   type Milliseconds,
   type Registration,
 } from '@uno-async/core'
@@ -10,7 +12,6 @@ import type { TaskGroup } from './group.js'
 import { checkFlag, checkName } from './internal/check.js'
 import { type Turn, thisTurn } from './internal/clock.js'
 import { derive, listened, sourceOf } from './internal/derive.js'
-import { currentFrame, type Frame } from './internal/frame.js'
 import { nextId } from './internal/id.js'
 import { inTask, notePath, type Place, valuesIn } from './internal/place.js'
 import type { Task, TaskFunction, TaskInfo, TaskOptions, TaskOutcome, TaskState } from './types.js'

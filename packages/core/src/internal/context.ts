@@ -1,6 +1,6 @@
 import type { CancellationToken } from '../token.js'
 
-/** What is in force: a frame is never changed, `run` puts another in its place. */
+/** What is in force for running code: the current token, and the values of the AsyncVariables. Never changed: `runIn` puts another in its place. */
 export interface Frame {
   readonly token: CancellationToken | undefined
   readonly values: ReadonlyMap<object, unknown> | undefined
@@ -25,18 +25,20 @@ const slot = (): Slot => {
   return (known ??= shared[KEY] ??= { frame: undefined, storage: undefined })
 }
 
+/** The frame in force here. For packages that enter a frame of their own: everybody else has `current` and AsyncVariable. */
 export function currentFrame(): Frame | undefined {
   const { frame, storage } = slot()
   return storage?.get() ?? frame
 }
 
-export function runIn<R>(frame: Frame | undefined, fn: () => R): R {
+/** Calls `fn` with `arg` while `frame` is in force, and gives what it gives. */
+export function runIn<A, R>(frame: Frame | undefined, fn: (arg: A) => R, arg?: A): R {
   const here = slot()
-  if (here.storage) return here.storage.run(frame, fn)
+  if (here.storage) return here.storage.run(frame, () => fn(arg as A))
   const outer = here.frame
   here.frame = frame
   try {
-    return fn()
+    return fn(arg as A)
   } finally {
     here.frame = outer
   }

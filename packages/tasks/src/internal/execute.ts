@@ -1,6 +1,6 @@
 import type { CancellationToken } from '@uno-async/core'
+import { runIn } from '@uno-async/core'
 import type { TaskHandle } from '../task.js'
-import { runIn } from './frame.js'
 import { isThenable } from './thenable.js'
 
 /** Calls the function of a task, and tells its group how it ended, at once if it is synchronous. */

@@ -1,6 +1,6 @@
+import { currentFrame, type Frame } from '@uno-async/core'
 import type { TaskGroup } from '../group.js'
 import type { TaskEvent, TaskInfo } from '../types.js'
-import { currentFrame, type Frame } from './frame.js'
 
 export type Observer = (type: TaskEvent['type'], task: TaskInfo) => void
 
