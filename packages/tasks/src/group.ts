@@ -50,7 +50,6 @@ import type {
  * ```ts
  * import { delay } from '@uno-async/core'
  * import { TaskGroup } from '@uno-async/tasks'
- *
  * const sum = await TaskGroup.run(async (group) => {
  *   const one = group.createTask((token) => delay(5, { signal: token }).then(() => 1))
  *   const two = group.createTask(() => 2)
@@ -64,8 +63,9 @@ export class TaskGroup implements AsyncDisposable {
   /** @internal */ readonly label: string | undefined
   /** @internal */ readonly outer: Place | undefined
   /** @internal */ groups: Set<TaskGroup> | undefined = undefined
-  /** Told what happens to tasks, here and below. @internal */
-  readonly observer: Observer | undefined
+  /** Told what happens to tasks, here and below. @internal */ readonly observer:
+    | Observer
+    | undefined
   /** Drops failures that somebody has seen. @internal */ forgetful = false
 
   readonly #settings: Settings
@@ -269,8 +269,7 @@ export class TaskGroup implements AsyncDisposable {
     this.#failures?.delete(task)
   }
 
-  /** The tasks that have not ended. @internal */
-  get handles(): Iterable<TaskHandle> {
+  /** The tasks that have not ended. @internal */ get handles(): Iterable<TaskHandle> {
     return this.#tasks
   }
 
@@ -291,8 +290,7 @@ export class TaskGroup implements AsyncDisposable {
     execute(task)
   }
 
-  /** A task of ours was cancelled. @internal */
-  cancelling(task: TaskHandle): void {
+  /** A task of ours was cancelled. @internal */ cancelling(task: TaskHandle): void {
     if (task.status === 'queued') return this.finish(task, 'cancelled', task.token.error)
     this.observer?.('cancel', task.info)
     if (this.#settings.grace < Infinity) beginGrace(task, this.#settings)
