@@ -39,6 +39,9 @@ export default defineConfig({
   plugins: [esbuildTs()],
   test: {
     exclude,
+    // a busy machine is slow, not wrong
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
     // every core works: by default one of two would only watch
     maxWorkers: '100%',
     // leak tests call globalThis.gc

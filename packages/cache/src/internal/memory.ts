@@ -1,9 +1,8 @@
-import { badValue, checkMilliseconds, type Milliseconds } from '@uno-async/core'
+import { badValue, checkMilliseconds, type Milliseconds, report } from '@uno-async/core'
 import type { AsyncCacheOptions, CacheErrorContext, EvictReason } from '../types.js'
 import { Entry } from './entry.js'
 import { Eviction } from './eviction.js'
 import { Expiry } from './expiry.js'
-import { report } from './report.js'
 import { Tier } from './tier.js'
 
 /** What there is to say about a value besides itself. */

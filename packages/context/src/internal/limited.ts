@@ -2,13 +2,10 @@ import {
   type Cancellation,
   CancellationToken,
   CancellationTokenSource,
-  CancelledError,
-  delay,
   type Milliseconds,
 } from '@uno-async/core'
 
 const noop = (): void => {}
-let over: CancelledError | undefined // shared, since an error costs microseconds and nobody sees this one
 
 /**
  * Runs fn under a token that follows `signal` and is cancelled with a TimeoutError after `timeout`. Only
@@ -25,10 +22,7 @@ export async function limited<R>(
     const token = CancellationToken.from(signal)
     return token.run(() => fn(token))
   }
-  const limit = new CancellationTokenSource({ timeout, name: operation })
-  // A token's timer does not keep the process alive; whoever waits here needs one that does.
-  const done = new CancellationTokenSource()
-  delay(timeout + 9, { signal: done.token }).catch(noop)
+  const limit = new CancellationTokenSource({ timeout, name: operation, ref: true })
   const token = signal ? CancellationToken.any(signal, limit.token) : limit.token
   const running = (async () => token.run(() => fn(token)))()
   try {
@@ -38,6 +32,5 @@ export async function limited<R>(
     throw error
   } finally {
     limit.close()
-    done.cancel((over ??= new CancelledError()))
   }
 }

@@ -7,6 +7,7 @@ import {
   checkMilliseconds,
   isCancelled,
   type Milliseconds,
+  report,
 } from '@uno-async/core'
 import {
   type AsyncContextManager,
@@ -191,11 +192,4 @@ export function checkManager(manager: AsyncContextManager<unknown>): void {
 function outcome(result: PromiseSettledResult<unknown> | undefined): unknown {
   if (result?.status === 'rejected') throw result.reason
   return result?.value
-}
-
-/** Hands what nobody can receive to where core hands it. */
-function report(error: unknown): void {
-  CancellationToken.cancelled().onCancelled(() => {
-    throw error
-  })
 }

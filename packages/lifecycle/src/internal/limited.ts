@@ -40,10 +40,3 @@ export function keepAlive(timeout: Milliseconds): () => void {
   delay(timeout + 9, { signal: done.token }).catch(noop)
   return () => void done.cancel((over ??= new CancelledError()))
 }
-
-/** Hands what nobody can receive to where core hands what callbacks throw. */
-export function report(error: unknown): void {
-  CancellationToken.cancelled().onCancelled(() => {
-    throw error
-  })
-}

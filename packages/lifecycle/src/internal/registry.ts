@@ -8,6 +8,7 @@ import {
   isCancelled,
   type Milliseconds,
   type Registration,
+  report,
   TimeoutError,
 } from '@uno-async/core'
 import type {
@@ -23,7 +24,7 @@ import type {
 import type { AsyncManager } from '../manager.js'
 import type { ManagedTask } from '../task.js'
 import { unwind } from './graph.js'
-import { keepAlive, limited, noop, report } from './limited.js'
+import { keepAlive, limited, noop } from './limited.js'
 import type { Resource } from './resource.js'
 import type { Shutdown } from './shutdown.js'
 

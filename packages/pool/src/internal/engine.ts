@@ -6,6 +6,7 @@ import {
   checkMilliseconds,
   type Milliseconds,
   QueueFullError,
+  report,
   TimeoutError,
   type WaitOptions,
   WaitQueue,
@@ -14,7 +15,6 @@ import type { DestroyReason, PoolCloseResult, PoolEvent, PoolLease, PoolStats } 
 import { type Client, Creator } from './creator.js'
 import { Idle } from './idle.js'
 import type { Settings } from './options.js'
-import { report } from './report.js'
 import { leakOf, type Owner, Slot, SlotLease, timeoutError } from './slot.js'
 
 interface Tag {

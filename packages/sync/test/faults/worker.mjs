@@ -33,6 +33,7 @@ for (;;) {
       }
     })
     process.send({ gave: true })
+    await sleep(Math.random() * 2 * Number(holdFor)) // the line does not span processes: leave the other a turn
   } catch {
     await sleep(20)
   }
