@@ -6,6 +6,8 @@ export default defineConfig({
   oxc: false,
   plugins: [esbuildTs()],
   test: {
+    // real servers and processes, on a machine that may be busy: CI looks again
+    retry: process.env['CI'] ? 2 : 0,
     include: ['{packages,examples}/*/test/faults/**/*.test.ts'],
     passWithNoTests: true,
     fileParallelism: false,
