@@ -1,8 +1,7 @@
-import { AsyncSemaphore as Esfx } from '@esfx/async-semaphore'
 import { AsyncLock } from '@uno-async/sync'
 import { Mutex as AsyncMutex } from 'async-mutex'
-import { Mutex } from 'es-toolkit'
 import { awaitSettled } from '../floor.mjs'
+import { awaitedLocks } from '../peers.mjs'
 
 export const name = 'A free lock: await acquire, release'
 export const unit = 'ns'
@@ -16,28 +15,7 @@ export const subjects = {
       },
     }
   },
-  'es-toolkit': async () => {
-    const lock = new Mutex()
-    return {
-      async run(n) {
-        for (let i = 0; i < n; i++) {
-          await lock.acquire()
-          lock.release()
-        }
-      },
-    }
-  },
-  '@esfx/async-semaphore': async () => {
-    const semaphore = new Esfx(1)
-    return {
-      async run(n) {
-        for (let i = 0; i < n; i++) {
-          await semaphore.wait()
-          semaphore.release()
-        }
-      },
-    }
-  },
+  ...awaitedLocks,
   'async-mutex': async () => {
     const lock = new AsyncMutex()
     return {

@@ -1,6 +1,5 @@
-import { AsyncSemaphore as Esfx } from '@esfx/async-semaphore'
 import { AsyncLock } from '@uno-async/sync'
-import { Mutex } from 'es-toolkit'
+import { awaitedLocks } from '../peers.mjs'
 
 export const name = 'A free lock taken without waiting, where a peer has to await'
 export const unit = 'ns'
@@ -14,26 +13,5 @@ export const subjects = {
       },
     }
   },
-  'es-toolkit': async () => {
-    const lock = new Mutex()
-    return {
-      async run(n) {
-        for (let i = 0; i < n; i++) {
-          await lock.acquire()
-          lock.release()
-        }
-      },
-    }
-  },
-  '@esfx/async-semaphore': async () => {
-    const semaphore = new Esfx(1)
-    return {
-      async run(n) {
-        for (let i = 0; i < n; i++) {
-          await semaphore.wait()
-          semaphore.release()
-        }
-      },
-    }
-  },
+  ...awaitedLocks,
 }
