@@ -7,8 +7,8 @@ let host: unknown // the setTimeout that `buckets` belong to: fake timers bring 
 let buckets = new Map<number, Bucket>()
 
 /**
- * Something to happen at a point in time. Alarms of the same millisecond share one host timer, which is
- * what makes a timeout that is set and cleared cheaper than a bare `setTimeout`; the last to leave clears it.
+ * Something to happen at a point in time. Alarms of the same millisecond share one host timer, so that a
+ * busy server does not pay for one with every timeout; the last to leave clears it.
  */
 export abstract class Alarm implements Link {
   next: Link = this

@@ -1,8 +1,7 @@
 let turn: number | undefined
 
 /**
- * `performance.now()`, read once a turn: what never waits may cost no more than a few nanoseconds, and the
- * clock alone costs ten times that.
+ * `performance.now()`, read once a turn: for what never waits the clock alone would cost more than the rest.
  */
 export function turnNow(): number {
   if (turn === undefined) {
