@@ -360,5 +360,7 @@ it('says all that the package exports', () => {
     'report',
     'runIn',
     'shield',
+    'valueIn',
+    'withValue',
   ])
 })
