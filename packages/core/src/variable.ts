@@ -1,4 +1,4 @@
-import { checkString } from './check.js'
+import { checkType } from './check.js'
 import { currentFrame, enableStorage, runIn, valueIn, withValue } from './internal/context.js'
 
 /**
@@ -21,7 +21,7 @@ export class AsyncVariable<T> {
 
   constructor(options: { name?: string | undefined; defaultValue?: T } = {}) {
     const { name = '', defaultValue } = options
-    checkString('name', name)
+    checkType('name', name, 'string')
     this.name = name
     this.#defaultValue = defaultValue as T
   }
