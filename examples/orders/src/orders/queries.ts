@@ -1,4 +1,5 @@
 import type { Cancellation } from '@uno-async/core'
+import { Limiter } from '@uno-async/sync'
 import type { Query } from '../cqrs/query-bus.js'
 import type { Sessions } from '../database/session.js'
 import { SessionGroup } from '../database/session-group.js'
@@ -28,16 +29,24 @@ export const stockOf: Query<string, number | undefined> = {
   },
 }
 
+/** Each takes several sessions: more at once would wait for each other. */
+export const reports = new Limiter(2, { name: 'reports', maxWaiting: 20 })
+
 /** Figures that fit together, though each is read by a session of its own. */
-export async function report(sessions: Sessions, signal: Cancellation) {
-  const [orders, stock, revenue] = await new SessionGroup(sessions).all(
-    [
-      (db) => db`
-        select state, count(*)::int, sum(total)::int as total from orders group by state`,
-      (db) => db`select sku, initial, on_hand as "onHand" from stock order by sku`,
-      (db) => db`select sku, amount from revenue order by sku`,
-    ],
-    { label: 'report', signal },
+export function report(sessions: Sessions, signal: Cancellation) {
+  return reports.run(
+    async (token) => {
+      const [orders, stock, revenue] = await new SessionGroup(sessions).all(
+        [
+          (db) => db`
+            select state, count(*)::int, sum(total)::int as total from orders group by state`,
+          (db) => db`select sku, initial, on_hand as "onHand" from stock order by sku`,
+          (db) => db`select sku, amount from revenue order by sku`,
+        ],
+        { label: 'report', signal: token },
+      )
+      return { orders, stock, revenue }
+    },
+    { signal },
   )
-  return { orders, stock, revenue }
 }
