@@ -5,7 +5,7 @@ const count = z.coerce.number().int().positive()
 
 /** Every setting is a variable of the environment; without any it runs on a database of its own. */
 const schema = z.object({
-  INSTANCE: z.string().default(`orders-${process.pid}`),
+  INSTANCE: z.string().default('orders'),
   HOST: z.string().default('127.0.0.1'),
   PORT: z.coerce.number().int().default(3000),
   /** A PostgreSQL that several instances share; left out: an embedded one. */

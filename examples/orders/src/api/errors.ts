@@ -10,7 +10,7 @@ import { AcquireTimeoutError } from '@uno-async/pool'
 import type { Context } from 'hono'
 import type { Logger } from 'pino'
 import { ZodError } from 'zod'
-import { isLost } from '../database/session.js'
+import { isConflict, isLost } from '../database/session.js'
 import { Refused } from '../errors.js'
 import { UpstreamError } from '../orders/prices.js'
 
@@ -42,5 +42,5 @@ export function answer(error: Error, c: Context, log: Logger): Response {
 
 function isOverload(error: unknown): boolean {
   const kinds = [QueueFullError, AcquireTimeoutError, ClosedError, ShutdownError]
-  return kinds.some((kind) => error instanceof kind) || isLost(error)
+  return kinds.some((kind) => error instanceof kind) || isLost(error) || isConflict(error)
 }

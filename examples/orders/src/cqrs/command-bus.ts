@@ -3,7 +3,7 @@ import { withContext } from '@uno-async/context'
 import type { Cancellation, CancellationToken } from '@uno-async/core'
 import { retry, withToken } from '@uno-async/decorators'
 import { timeout } from '@uno-async/sync'
-import { codeOf, type Db, isLost, type Sessions } from '../database/session.js'
+import { type Db, isConflict, isLost, type Sessions } from '../database/session.js'
 import { transaction } from '../database/transaction.js'
 import { Refused } from '../errors.js'
 import type { Outbox } from '../events/outbox.js'
@@ -63,7 +63,7 @@ export class CommandBus {
     maxAttempts: 10,
     baseDelay: 5,
     maxDelay: 250,
-    shouldRetry: ({ error }) => /^40(001|P01)$/.test(codeOf(error) ?? '') || isLost(error),
+    shouldRetry: ({ error }) => isConflict(error) || isLost(error),
     onRetry: () => this.#options.onRetry(),
   })(
     withToken(async (signal, command: Command<unknown, unknown>, input: unknown, key: string) => {

@@ -115,6 +115,11 @@ export function codeOf(error: unknown): string | undefined {
   return (error as { code?: string } | undefined)?.code
 }
 
+/** The transaction met another one; done anew it may succeed. */
+export function isConflict(error: unknown): boolean {
+  return ['40001', '40P01'].includes(codeOf(error) ?? '')
+}
+
 /** The connection went, or the server: whether the last statement was carried out, nobody knows. */
 export function isLost(error: unknown): boolean {
   return /^(CONNECTION_|CONNECT_TIMEOUT|ECONN|EPIPE|08|57P0)/.test(codeOf(error) ?? '')

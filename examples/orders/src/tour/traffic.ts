@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { type Cancellation, CancellationToken, delay, isCancelled } from '@uno-async/core'
+import { type Cancellation, CancellationToken, delay } from '@uno-async/core'
 import { retryAfter } from '@uno-async/decorators'
 import { TaskGroup } from '@uno-async/tasks'
 import type { Order } from '../orders/commands.js'
@@ -36,7 +36,7 @@ export class Traffic {
       },
       { name: 'traffic', signal },
     ).catch((error) => {
-      if (!isCancelled(error)) throw error
+      if (!CancellationToken.from(signal).owns(error)) throw error
     })
   }
 
