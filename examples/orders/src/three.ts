@@ -1,5 +1,5 @@
 import { AsyncExitStack } from '@uno-async/context'
-import { CancellationToken, CancellationTokenSource, delay } from '@uno-async/core'
+import { CancellationToken, delay } from '@uno-async/core'
 import { readConfig } from './config.js'
 import { startPostgres } from './database/postgres.js'
 import { Session } from './database/session.js'
@@ -29,12 +29,11 @@ await AsyncExitStack.run(async (stack) => {
   const { server, url: front } = await balance(() => instances.map(({ url }) => url))
   stack.defer(() => server.close())
 
-  using customers = new CancellationTokenSource({ timeout: 10_000 })
-  const traffic = new Traffic(() => front)
-  const shopping = traffic.run(16, customers.token)
+  await using traffic = new Traffic(() => front, 16)
   await delay(4_000)
   console.log(`kill -9 one: ${await instances[0]?.stop('SIGKILL')}`)
-  await shopping
+  await delay(4_000)
+  await traffic.close()
 
   const session = await Session.open(url, CancellationToken.none)
   stack.defer(() => session.close())

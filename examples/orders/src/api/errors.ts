@@ -29,6 +29,7 @@ export function answer(error: Error, c: Context, log: Logger): Response {
     return say(429)
   }
   if (isOverload(error)) {
+    log.debug({ error: error.message }, 'refused')
     later(1_000)
     return say(503)
   }

@@ -1,4 +1,4 @@
-import { CancellationToken, CancellationTokenSource, delay } from '@uno-async/core'
+import { CancellationToken, delay } from '@uno-async/core'
 import { formatReport, runApplication } from '@uno-async/lifecycle'
 import ora from 'ora'
 import { pino } from 'pino'
@@ -29,9 +29,7 @@ export async function tour(config: Config): Promise<void> {
     : await startPostgres(`${config.DATA}/postgres`)
   const log = pino({ level: 'silent' })
 
-  using customers = new CancellationTokenSource({ name: 'customers' })
   let traffic: Traffic | undefined
-  let shopping: Promise<void> | undefined
   let metrics: Metrics | undefined
   const report = await runApplication({
     shutdownTimeout: config.SHUTDOWN_TIMEOUT,
@@ -45,9 +43,8 @@ export async function tour(config: Config): Promise<void> {
       const { url } = http.value
       progress.succeed(`Serving ${url}`)
       metrics = application.metrics
-      const crowd = new Traffic(() => url)
+      const crowd = new Traffic(() => url, 16)
       traffic = crowd
-      shopping = crowd.run(16, customers.token)
       for (const { text, duration, mood, burst } of acts) {
         progress.start(text)
         const before = crowd.count
@@ -65,8 +62,7 @@ export async function tour(config: Config): Promise<void> {
       await token.race(new Promise(() => {}))
     },
   })
-  customers.cancel()
-  await shopping
+  await traffic?.[Symbol.asyncDispose]()
   progress.succeed('SIGTERM, and customers still come')
 
   const session = await Session.open(postgres.url, CancellationToken.none)

@@ -6,38 +6,42 @@ import type { Order } from '../orders/commands.js'
 
 /**
  * Customers: each places an order, looks at it, pays or cancels; some leave in the middle of a request, and ask
- * again. They come until they are stopped, or nobody answers any more.
+ * again with the same key. They come until they are stopped, or nobody answers any more.
  */
-export class Traffic {
+export class Traffic implements AsyncDisposable {
   readonly told = new Map<number, Order['state']>()
   /** Answers by status; 0 is none. */
   readonly answers = new Map<number, number>()
   readonly #url: () => string
   readonly #leaving: number
+  readonly #group = new TaskGroup({ name: 'traffic' })
+  #isOpen = true
 
   /** @param options - `leaving`: which part of the requests is given up half way */
-  constructor(url: () => string, options: { leaving?: number } = {}) {
+  constructor(url: () => string, customers: number, options: { leaving?: number } = {}) {
     this.#url = url
     this.#leaving = options.leaving ?? 0.05
+    const customer = async (token: CancellationToken): Promise<void> => {
+      for (let shops = true; shops && this.#isOpen; ) shops = await this.#shop(token)
+    }
+    for (let i = 0; i < customers; i++) {
+      void this.#group.createTask(customer, { name: `customer ${i}` })
+    }
   }
 
   get count(): number {
     return [...this.answers.values()].reduce((sum, each) => sum + each, 0)
   }
 
-  async run(customers: number, signal: Cancellation): Promise<void> {
-    const customer = async (token: CancellationToken): Promise<void> => {
-      for (let shops = true; shops && !token.cancelled; ) shops = await this.#shop(token)
-    }
-    await TaskGroup.run(
-      (group) => {
-        for (let i = 0; i < customers; i++)
-          void group.createTask(customer, { name: `customer ${i}` })
-      },
-      { name: 'traffic', signal },
-    ).catch((error) => {
-      if (!CancellationToken.from(signal).owns(error)) throw error
-    })
+  /** Each finishes what they are about. */
+  async close(): Promise<void> {
+    this.#isOpen = false
+    await this.#group.join()
+  }
+
+  /** All leave at once. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#group.cancel()
   }
 
   /** Many at once who want what is most work. */
