@@ -7,7 +7,7 @@ import { LeaseLostError, postgresLocks, redisLocks } from '@uno-async/sync/remot
 import { Redis } from 'ioredis'
 import pg from 'pg'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { runnable, type Server, startPostgres, startRedis } from './servers.js'
+import { runnable, type Server, startPostgres, startRedis } from '../../../../tests/servers.js'
 
 const TTL = 600
 
