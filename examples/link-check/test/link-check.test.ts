@@ -165,6 +165,13 @@ describe('the command', () => {
     expect(await output).toMatch(/1 pages, [01] links checked, [01] broken so far \(stopped\)\n$/)
   })
 
+  it('ends when its time is up with what it has, though a server hangs', async () => {
+    await using site = await Site.open({ '/': links('/missing', '/hanging', '/silent') })
+    const { code, stdout } = await run('--limit', '2000', `${site.url}/`)
+    expect(code).toBe(124)
+    expect(stdout).toMatch(/1 pages, [01] links checked, [01] broken so far \(stopped\)\n$/)
+  })
+
   it("finds nothing broken in this repository's own pages", async () => {
     const { code, stdout } = await run('--offline', repository)
     expect(stdout).toMatch(/^\d+ pages, \d+ links checked, \d+ left alone, 0 broken\n$/)
