@@ -66,7 +66,7 @@ export interface Report {
   readonly steps: readonly Step[]
 }
 
-/** Lets the model call tools until it has an answer. Never rejects: that it was cancelled is in the report. */
+/** Lets the model call tools until it has an answer. That the run failed or was cancelled is in the report. */
 export async function runAgent(
   model: Model,
   tools: ReadonlyMap<string, Tool>,
@@ -110,6 +110,7 @@ async function runTurn(
   { calls, timeout, grace, onStep }: RunOptions,
 ): Promise<void> {
   const end = (step: Step, status: Status, more?: Partial<Step>): void => {
+    delete step.problem // of one that was left behind, and ends after all
     Object.assign(step, more, { status, duration: performance.now() - step.began })
     onStep?.(step)
   }

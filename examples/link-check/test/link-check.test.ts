@@ -97,7 +97,7 @@ describe('a site', () => {
       '/': links('/fine', '/fine#there', '/missing', '/flaky', '/limited', '/deep/'),
       '/deep/': links('/fine', '/missing', '/'),
     })
-    await checkLinks([`${site.url}/`], options)
+    await checkLinks([`${site.url}/`], { ...options, timeout: 60_000 })
     expect(Object.fromEntries(site.asked)).toEqual({
       '/': 1,
       '/deep/': 1,
