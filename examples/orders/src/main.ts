@@ -13,7 +13,6 @@ else {
   const lastReport = `${config.DATA}/${config.INSTANCE}.json`
   const report = await runApplication({
     shutdownTimeout: config.SHUTDOWN_TIMEOUT,
-    exitGrace: 1_500, // pg-boss looks once a second whether its workers have ended
     startup({ manager }) {
       const before = existsSync(lastReport)
         ? JSON.parse(readFileSync(lastReport, 'utf8'))

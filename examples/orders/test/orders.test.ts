@@ -198,7 +198,7 @@ it('shows itself to the dashboard', async () => {
   const snapshot = JSON.parse(new TextDecoder().decode(value).replace(/^data: /, '')) as Snapshot
   expect(snapshot).toMatchObject({ state: 'running', pool: { max: 6 } })
   expect(snapshot.tasks.children.map(({ name }) => name)).toEqual(
-    expect.arrayContaining(['pump', 'expire', 'events', 'requests']),
+    expect.arrayContaining(['pump', 'consume mail', 'expire', 'events', 'requests']),
   )
   expect(snapshot.limiters.map(({ name }) => name)).toContain('prices')
   expect(snapshot.events.delivered).toBeGreaterThan(0)

@@ -34,7 +34,6 @@ export class Deliveries {
     this.#log = log
     this.#group = getTaskManager().createGroup('events', {
       signal,
-      concurrency: 8,
       cancelOnError: false,
       onTaskError: (error, { name }) => log.warn({ error: String(error) }, name),
     })

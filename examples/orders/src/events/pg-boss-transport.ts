@@ -1,35 +1,32 @@
+import { delay } from '@uno-async/core'
 import PgBoss from 'pg-boss'
 import type { Logger } from 'pino'
-import type { Transport } from './transport.js'
-
-interface Job {
-  readonly event: number
-}
+import { AT_ONCE, type Transport } from './transport.js'
 
 /** Through tables of pg-boss in the same database. */
 export async function pgBossTransport(url: string, log: Logger): Promise<Transport> {
   const boss = new PgBoss({ connectionString: url, schedule: false, max: 4 })
   boss.on('error', (error) => log.warn({ error: error.message }, 'pg-boss'))
   await boss.start()
-  const queues: string[] = []
   return {
     async publish(deliveries) {
       await boss.insert(
         deliveries.map(({ event, handler }) => ({ name: handler, data: { event }, retryLimit: 0 })),
       )
     },
-    async consume(handler, deliver) {
-      queues.push(handler)
+    async consume(handler, deliver, token) {
       await boss.createQueue(handler)
-      await boss.work<Job>(
-        handler,
-        { batchSize: 100, pollingIntervalSeconds: 0.5 },
-        async (jobs) => void (await Promise.all(jobs.map(({ data }) => deliver(data.event)))),
-      )
+      while (!token.cancelled) {
+        const jobs = await boss.fetch<{ event: number }>(handler, { batchSize: AT_ONCE })
+        if (jobs.length) {
+          await Promise.all(jobs.map(({ data }) => deliver(data.event)))
+          await boss.complete(
+            handler,
+            jobs.map(({ id }) => id),
+          )
+        } else await delay(250, { signal: token }).catch(() => {})
+      }
     },
-    async pause() {
-      await Promise.all(queues.map((queue) => boss.offWork(queue)))
-    },
-    close: () => boss.stop({ graceful: false, wait: true }),
+    close: () => boss.stop({ graceful: false }),
   }
 }

@@ -1,3 +1,4 @@
+import { type CancellationToken, CancellationTokenSource } from '@uno-async/core'
 import type { AsyncManager, ResourceHandle } from '@uno-async/lifecycle'
 import type { Logger } from 'pino'
 import type { Config } from '../config.js'
@@ -40,20 +41,27 @@ export function registerEvents(
   manager.registerResource({
     name: 'events',
     dependsOn: ['outbox', 'transport'],
-    async start() {
+    start() {
       const deliveries = new Deliveries(sessions.value, log, manager.token)
-      for (const handler of handlers()) {
-        await transport.value.consume(handler.name, (event) => deliveries.deliver(handler, event))
+      const consuming = new CancellationTokenSource({ name: 'events', signal: manager.token })
+      const service = (name: string, run: (token: CancellationToken) => Promise<void>): void => {
+        // A task is a promise: returned from here, the start would wait for its end.
+        void manager.createTask(run, {
+          name,
+          restart: { when: 'on-error', maxRestarts: Infinity, baseDelay: 100, maxDelay: 2_000 },
+        })
       }
-      // A task is a promise: returned from here, the start would wait for its end.
-      void manager.createTask((token) => outbox.value.pump(transport.value, token), {
-        name: 'pump',
-        restart: { when: 'always', maxRestarts: Infinity, baseDelay: 100, maxDelay: 2_000 },
-      })
-      return deliveries
+      for (const handler of handlers()) {
+        const deliver = (event: number) => deliveries.deliver(handler, event)
+        service(`consume ${handler.name}`, () =>
+          transport.value.consume(handler.name, deliver, consuming.token),
+        )
+      }
+      service('pump', (token) => outbox.value.pump(transport.value, token))
+      return { deliveries, consuming }
     },
-    async drain(deliveries) {
-      await transport.value.pause()
+    async drain({ deliveries, consuming }) {
+      consuming.cancel()
       await deliveries.drain()
     },
   })
