@@ -5,7 +5,9 @@ import { AT_ONCE, type Transport } from './transport.js'
 
 /** Through tables of pg-boss in the same database. */
 export async function pgBossTransport(url: string, log: Logger): Promise<Transport> {
-  const boss = new PgBoss({ connectionString: url, schedule: false, max: 4 })
+  // The limit is for connections that have gone silent.
+  const pool = { connectionString: url, max: 4, query_timeout: 10_000 }
+  const boss = new PgBoss({ ...pool, schedule: false })
   boss.on('error', (error) => log.warn({ error: error.message }, 'pg-boss'))
   await boss.start()
   return {
