@@ -9,7 +9,7 @@ import { type Application, registerOrders } from '../src/application.js'
 import { readConfig } from '../src/config.js'
 import type { Order } from '../src/orders/commands.js'
 import type { Snapshot } from '../src/snapshot.js'
-import { audit } from '../src/tour/audit.js'
+import { audit } from '../tour/audit.js'
 
 const data = mkdtempSync(join(tmpdir(), 'orders-'))
 const logged: string[] = []

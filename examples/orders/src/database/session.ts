@@ -96,7 +96,7 @@ export class Session {
       throw error
     } finally {
       // A cancel request that is still on its way would hit whatever comes next.
-      if (told) await Promise.race([told, delay(PATIENCE, { unref: true })])
+      if (told !== undefined) await Promise.race([told, delay(PATIENCE, { unref: true })])
       clearTimeout(silence)
     }
   }

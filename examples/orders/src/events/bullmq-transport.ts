@@ -1,3 +1,4 @@
+import { timeout } from '@uno-async/sync'
 import { Queue, Worker } from 'bullmq'
 import { Redis } from 'ioredis'
 import type { Logger } from 'pino'
@@ -29,7 +30,8 @@ export function bullmqTransport(url: string, log: Logger): Transport {
       })
       worker.on('error', onError)
       await new Promise<void>((resolve) => token.onCancelled(() => resolve()))
-      await worker.close()
+      // Without Redis it would wait for ever.
+      await timeout(2_000, () => worker.close()).catch(onError)
     },
     async close() {
       sender.disconnect()

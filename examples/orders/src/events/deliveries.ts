@@ -49,11 +49,6 @@ export class Deliveries {
       .outcome()
   }
 
-  /** Waits for what runs. */
-  async drain(): Promise<void> {
-    await this.#group.join()
-  }
-
   async #try<B>(handler: Handler<B>, id: number, token: CancellationToken): Promise<void> {
     const sessions = this.#sessions
     const { name } = handler

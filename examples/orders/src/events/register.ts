@@ -1,4 +1,4 @@
-import { type CancellationToken, CancellationTokenSource } from '@uno-async/core'
+import { CancellationTokenSource } from '@uno-async/core'
 import type { AsyncManager, ResourceHandle } from '@uno-async/lifecycle'
 import type { Logger } from 'pino'
 import type { Config } from '../config.js'
@@ -44,25 +44,27 @@ export function registerEvents(
     start() {
       const deliveries = new Deliveries(sessions.value, log, manager.token)
       const consuming = new CancellationTokenSource({ name: 'events', signal: manager.token })
-      const service = (name: string, run: (token: CancellationToken) => Promise<void>): void => {
-        // A task is a promise: returned from here, the start would wait for its end.
-        void manager.createTask(run, {
-          name,
-          restart: { when: 'on-error', maxRestarts: Infinity, baseDelay: 100, maxDelay: 2_000 },
-        })
-      }
-      for (const handler of handlers()) {
-        const deliver = (event: number) => deliveries.deliver(handler, event)
-        service(`consume ${handler.name}`, () =>
-          transport.value.consume(handler.name, deliver, consuming.token),
-        )
-      }
-      service('pump', (token) => outbox.value.pump(transport.value, token))
-      return { deliveries, consuming }
+      const restart = { when: 'on-error', maxRestarts: Infinity, maxDelay: 2_000 } as const
+      const consumers = handlers().map((handler) =>
+        manager.createTask(
+          async () => {
+            if (consuming.token.cancelled) return
+            const deliver = (event: number) => deliveries.deliver(handler, event)
+            await transport.value.consume(handler.name, deliver, consuming.token)
+          },
+          { name: `consume ${handler.name}`, restart },
+        ),
+      )
+      // A task is a promise: returned from here, the start would wait for its end.
+      void manager.createTask((token) => outbox.value.pump(transport.value, token), {
+        name: 'pump',
+        restart,
+      })
+      return { consuming, consumers }
     },
-    async drain({ deliveries, consuming }) {
+    async drain({ consuming, consumers }) {
       consuming.cancel()
-      await deliveries.drain()
+      await Promise.allSettled(consumers)
     },
   })
   return outbox

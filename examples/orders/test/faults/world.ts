@@ -7,8 +7,8 @@ import { join } from 'node:path'
 import { CancellationToken, delay } from '@uno-async/core'
 import { startPostgres } from '../../src/database/postgres.js'
 import { Session } from '../../src/database/session.js'
-import { type Audit, audit } from '../../src/tour/audit.js'
-import type { Traffic } from '../../src/tour/traffic.js'
+import { type Audit, audit } from '../../tour/audit.js'
+import type { Traffic } from '../../tour/traffic.js'
 
 /** A PostgreSQL, and a folder that is gone afterwards. */
 export async function openWorld() {
