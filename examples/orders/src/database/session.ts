@@ -124,7 +124,7 @@ export function openSessions(url: string, max: number): Sessions {
   })
 }
 
-export function codeOf(error: unknown): string | undefined {
+function codeOf(error: unknown): string | undefined {
   return (error as { code?: string } | undefined)?.code
 }
 

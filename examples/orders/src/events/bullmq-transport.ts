@@ -14,13 +14,19 @@ export function bullmqTransport(url: string, log: Logger): Transport {
   receiver.on('error', onError)
   return {
     async publish(deliveries) {
-      const opts = { removeOnComplete: true, removeOnFail: true }
       for (const name of new Set(deliveries.map(({ handler }) => handler))) {
         // Made anew each time: one that found no Redis at first never does.
         const queue = new Queue(name, { connection: sender, skipWaitingForReady: true })
         queue.on('error', onError)
         const mine = deliveries.filter(({ handler }) => handler === name)
-        await queue.addBulk(mine.map(({ event }) => ({ name, data: { event }, opts })))
+        await queue.addBulk(
+          mine.map(({ event }) => ({
+            name,
+            data: { event },
+            // What still waits here is not added again.
+            opts: { jobId: `event-${event}`, removeOnComplete: true, removeOnFail: true },
+          })),
+        )
       }
     },
     async consume(handler, deliver, token) {

@@ -13,11 +13,16 @@ export async function pgBossTransport(url: string, log: Logger): Promise<Transpo
   return {
     async publish(deliveries) {
       await boss.insert(
-        deliveries.map(({ event, handler }) => ({ name: handler, data: { event }, retryLimit: 0 })),
+        deliveries.map(({ event, handler }) => ({
+          name: handler,
+          data: { event },
+          singletonKey: `${event}`, // what still waits here is not added again
+          retryLimit: 0, // the outbox sees to that
+        })),
       )
     },
     async consume(handler, deliver, token) {
-      await boss.createQueue(handler)
+      await boss.createQueue(handler, { name: handler, policy: 'short' })
       while (!token.cancelled) {
         const jobs = await boss.fetch<{ event: number }>(handler, { batchSize: AT_ONCE })
         if (jobs.length) {

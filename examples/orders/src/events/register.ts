@@ -9,6 +9,11 @@ import { Outbox } from './outbox.js'
 import { pgBossTransport } from './pg-boss-transport.js'
 import type { Transport } from './transport.js'
 
+export interface Events {
+  readonly outbox: ResourceHandle<Outbox>
+  readonly deliveries: ResourceHandle<{ readonly deliveries: Deliveries }>
+}
+
 /** Registers the way of an event: out of the table by a pump, over a transport, to its handlers. */
 export function registerEvents(
   manager: AsyncManager,
@@ -16,7 +21,7 @@ export function registerEvents(
   log: Logger,
   { postgres, sessions }: Database,
   handlers: () => readonly Handler<never>[],
-): ResourceHandle<Outbox> {
+): Events {
   const outbox = manager.registerResource({
     name: 'outbox',
     dependsOn: ['schema', 'upstream'],
@@ -38,7 +43,7 @@ export function registerEvents(
     stop: (transport) => transport.close(),
   })
 
-  manager.registerResource({
+  const deliveries = manager.registerResource({
     name: 'events',
     dependsOn: ['outbox', 'transport'],
     start() {
@@ -60,12 +65,12 @@ export function registerEvents(
         name: 'pump',
         restart,
       })
-      return { consuming, consumers }
+      return { deliveries, consuming, consumers }
     },
     async drain({ consuming, consumers }) {
       consuming.cancel()
       await Promise.allSettled(consumers)
     },
   })
-  return outbox
+  return { outbox, deliveries }
 }

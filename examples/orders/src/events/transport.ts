@@ -1,7 +1,7 @@
 import type { CancellationToken } from '@uno-async/core'
 
 /** Somebody who has to hear of an event. */
-export interface Delivery {
+interface Delivery {
   readonly event: number
   readonly handler: string
 }

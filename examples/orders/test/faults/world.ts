@@ -39,7 +39,7 @@ export async function openWorld() {
 }
 export type World = Awaited<ReturnType<typeof openWorld>>
 
-export const redisServer = ['/usr/bin/redis-server', '/usr/local/bin/redis-server'].find(existsSync)
+const redisServer = ['/usr/bin/redis-server', '/usr/local/bin/redis-server'].find(existsSync)
 /** In CI it has to be there. */
 export const hasRedis = redisServer !== undefined || !!process.env['CI']
 if (!hasRedis) console.log('Skipped, since redis-server is missing: apt-get install redis-server')
