@@ -90,6 +90,12 @@ it('carries a command out once for each key', async () => {
   )
   expect(new Set(all.map(({ body }) => body.id)).size).toBe(1)
   expect(await stock('sku-2')).toBe(before - 1)
+  // … for what it cost then
+  app.upstream.value.markup = 90
+  await new Promise((go) => setTimeout(go, 1_100))
+  for (let i = 0; i < 3; i++)
+    expect(await post('/orders', order(1, 'sku-2'), 'once')).toEqual(all[0])
+  app.upstream.value.markup = 10
   expect(await post('/orders', order(2, 'sku-2'), 'once')).toMatchObject({ status: 422 })
 })
 
