@@ -40,7 +40,7 @@ export function registerOrders(
   const upstream = manager.registerResource({
     name: 'upstream',
     start: () => new Upstream().listen(),
-    stop: ({ server }, { token }) => server && closeServer(server, { signal: token }),
+    stop: (upstream) => upstream.close(),
   })
 
   const redis = manager.registerResource<Shared>({

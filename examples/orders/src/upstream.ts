@@ -17,8 +17,8 @@ export class Upstream {
     return this.#http?.url ?? ''
   }
 
-  get server(): HttpServer['server'] | undefined {
-    return this.#http?.server
+  close(): void {
+    this.#http?.server.close().closeAllConnections()
   }
 
   async listen(): Promise<this> {

@@ -1,4 +1,3 @@
-import { CancellationTokenSource } from '@uno-async/core'
 import type { AsyncManager, ResourceHandle } from '@uno-async/lifecycle'
 import type { Logger } from 'pino'
 import type { Config } from '../config.js'
@@ -48,15 +47,15 @@ export function registerEvents(
     dependsOn: ['outbox', 'transport'],
     start() {
       const deliveries = new Deliveries(sessions.value, log, manager.token)
-      const consuming = new CancellationTokenSource({ name: 'events', signal: manager.token })
       const restart = { when: 'on-error', maxRestarts: Infinity, maxDelay: 2_000 } as const
       const consumers = handlers().map((handler) =>
         manager.createTask(
-          async () => {
-            if (consuming.token.cancelled) return
-            const deliver = (event: number) => deliveries.deliver(handler, event)
-            await transport.value.consume(handler.name, deliver, consuming.token)
-          },
+          (token) =>
+            transport.value.consume(
+              handler.name,
+              (event) => deliveries.deliver(handler, event),
+              token,
+            ),
           { name: `consume ${handler.name}`, restart },
         ),
       )
@@ -65,10 +64,10 @@ export function registerEvents(
         name: 'pump',
         restart,
       })
-      return { deliveries, consuming, consumers }
+      return { deliveries, consumers }
     },
-    async drain({ consuming, consumers }) {
-      consuming.cancel()
+    async drain({ consumers }) {
+      for (const consumer of consumers) consumer.cancel()
       await Promise.allSettled(consumers)
     },
   })
