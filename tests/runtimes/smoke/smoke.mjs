@@ -9,7 +9,7 @@ import pool from './pool.mjs'
 import sync from './sync.mjs'
 import tasks from './tasks.mjs'
 
-/** Specifier, what it exports, a check for each export. */
+/** Specifier, what it exports, a check for each export. @public */
 export const entries = [core, sync, tasks, context, decorators, cache, pool, lifecycle].flat()
 
 /** @param {(line: string) => void} print - told of each failure, and of the sum in the end */
