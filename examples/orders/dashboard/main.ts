@@ -57,8 +57,13 @@ function show(snapshot: Snapshot): void {
     $('#caches'),
     cache.map(({ name, hits, stale, misses, size }) => {
       const asked = hits + stale + misses
-      const ratio = asked ? `${Math.round((hits / asked) * 100)} % hits` : 'not asked yet'
-      return meter(name, `${figure(size)} entries`, ratio, { hits, stale, misses })
+      const percent = (part: number) => `${Math.round((part / asked) * 100)} %`
+      const ratio = `${percent(hits)} hits${stale ? `, ${percent(stale)} stale` : ''}`
+      return meter(name, `${figure(size)} entries`, asked ? ratio : 'not asked yet', {
+        hits,
+        stale,
+        misses,
+      })
     }),
   )
   const rows = [...flatten(tasks, 0)]
@@ -106,9 +111,11 @@ function showFigures(
 function showBar(bar: Element, parts: Record<string, number>): Element {
   update(
     bar,
-    Object.entries(parts).map(([name, value]) =>
-      html('i', { class: name, style: `flex-grow: ${value}`, title: `${name}: ${value}` }),
-    ),
+    Object.entries(parts)
+      .filter(([, value]) => value > 0)
+      .map(([name, value]) =>
+        html('i', { class: name, style: `flex-grow: ${value}`, title: `${name}: ${value}` }),
+      ),
   )
   return bar
 }

@@ -123,7 +123,7 @@ describe('the dashboard', () => {
     ])
     expect(await it.text('#caches span')).toEqual([
       'orders 1,204 entries',
-      '90 % hits',
+      '90 % hits, 1 % stale',
       'prices 0 entries',
       'not asked yet',
     ])
