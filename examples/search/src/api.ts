@@ -1,5 +1,5 @@
 import { AsyncBatcher, AsyncCache, type CacheEntry, type GetOptions } from '@uno-async/cache'
-import { type CancellationToken, delay, RateLimitError } from '@uno-async/core'
+import { type CancellationToken, delay, isTimeout, RateLimitError } from '@uno-async/core'
 import { timeout } from '@uno-async/sync'
 import type { Timeline } from './timeline.js'
 import type { Answer, City, Conditions } from './types.js'
@@ -69,7 +69,7 @@ export class Api {
             const response = await this.#fetch(path, token)
             if (response.ok) return (await response.json()) as T
             if (response.status !== 429) throw new Error(`The server answered ${response.status}`)
-            const retryAfter = Number(response.headers.get('retry-after')) * 1_000
+            const retryAfter = Number(response.headers.get('retry-after')) * 1_000 || 1_000
             if (retryAfter > token.remaining)
               throw new RateLimitError('Too many requests', { retryAfter })
             life.pause()
@@ -79,10 +79,11 @@ export class Api {
         },
         { signal: token },
       )
-      life.end()
+      life.end('done')
       return body
     } catch (error) {
-      life.end(token.cancelled ? 'cancelled' : error)
+      const isLate = isTimeout(error)
+      life.end(token.cancelled ? 'cancelled' : isLate ? 'timeout' : 'failed', error)
       throw error
     }
   }

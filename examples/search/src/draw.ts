@@ -13,7 +13,8 @@ export function draw(svg: SVGSVGElement, timeline: Timeline): void {
     lives[0]?.from ?? now,
     lives.length < timeline.lives.length ? now : (keys[0]?.at ?? now),
   )
-  const to = isRunning ? now : Math.max(lives.at(-1)?.to ?? 0, keys.at(-1)?.at ?? 0)
+  const ends = [...lives.map(({ to }) => to ?? now), keys.at(-1)?.at ?? 0]
+  const to = isRunning ? now : Math.max(...ends)
   const span = Math.max(to - from, 1_500) * 1.02
   const width = svg.clientWidth
   const height = top + Math.max(lives.length, 3) * rowHeight

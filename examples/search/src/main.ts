@@ -60,7 +60,8 @@ function redraw(): void {
 }
 
 input.addEventListener('input', (event) => {
-  timeline.key((event as InputEvent).data ?? '⌫')
+  const { inputType, data } = event as InputEvent
+  timeline.key(inputType?.startsWith('insert') ? (data ?? '…') : '⌫')
   void ask()
 })
 for (const button of document.querySelectorAll('[data-again]'))

@@ -1,5 +1,3 @@
-import { isTimeout } from '@uno-async/core'
-
 export type Outcome = 'running' | 'done' | 'cancelled' | 'timeout' | 'failed'
 
 /** The life of a request. */
@@ -27,14 +25,12 @@ export class Life {
     if (pause) pause.to = performance.now()
   }
 
-  /** Ends it well, cancelled, or with an error. */
-  end(how?: unknown): void {
+  end(outcome: Outcome, error?: unknown): void {
     this.to = performance.now()
-    if (how === undefined) this.outcome = 'done'
-    else if (how === 'cancelled') this.outcome = 'cancelled'
-    else this.outcome = isTimeout(how) ? 'timeout' : 'failed'
+    this.outcome = outcome
     const took = `${Math.round(this.to - this.from)} ms`
-    this.note = how instanceof Error ? how.message : how ? `cancelled after ${took}` : took
+    if (outcome === 'cancelled') this.note = `cancelled after ${took}`
+    else this.note = error instanceof Error ? error.message : took
     this.#onChange()
   }
 }
@@ -57,6 +53,7 @@ export class Timeline {
     this.#turn()
     const life = new Life(label, this.#onChange)
     this.lives.push(life)
+    this.lives.splice(0, this.lives.length - 50)
     this.#onChange()
     return life
   }
@@ -64,6 +61,7 @@ export class Timeline {
   key(key: string): void {
     this.#turn()
     this.keys.push({ at: performance.now(), key })
+    this.keys.splice(0, this.keys.length - 200)
     this.#onChange()
   }
 
