@@ -15,7 +15,7 @@ export default {
   workspaces: {
     '.': { entry: ['scripts/*.mjs'] },
     ...Object.fromEntries(packages),
-    'examples/*': { entry: ['src/*.ts', 'test/**/*.test.ts'], project: ['**/*.ts'] },
+    'examples/*': { entry: ['{src,dashboard}/*.ts', 'test/**/*.test.ts'], project: ['**/*.ts'] },
     tests: {
       entry: [
         '**/*.test.ts',
