@@ -56,6 +56,7 @@ class Reader<K, V> {
       name,
       ttl,
       store,
+      storeKey: (key) => `${name}:${key}`,
       maxSize: 10_000,
       load: (key, context) => {
         context.tags = tags(key)

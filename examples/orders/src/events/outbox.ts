@@ -60,8 +60,9 @@ export class Outbox {
         },
         { signal: token },
       )
-      if (!count)
-        await this.#news.wait({ signal: token, timeout: 250 }).catch(unlessCancelled(token))
+      if (!count) {
+        await this.#news.wait({ signal: token, timeout: 250 }).catch(() => token.throwIfCancelled())
+      }
     }
   }
 
@@ -76,5 +77,3 @@ export class Outbox {
     return row ?? { pending: 0, dead: 0 }
   }
 }
-
-const unlessCancelled = (token: CancellationToken) => () => token.throwIfCancelled()

@@ -17,6 +17,7 @@ export class Prices {
     this.cache = new AsyncCache<string, number>({
       name: 'prices',
       store,
+      storeKey: (sku) => `prices:${sku}`,
       load: (sku) => this.fetch(sku),
       ttl: 1_000,
       staleWhileRevalidate: 5_000,

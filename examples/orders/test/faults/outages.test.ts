@@ -32,7 +32,6 @@ const place = async () => {
     method: 'POST',
     body: JSON.stringify(order),
   })
-  await response.arrayBuffer()
   return response
 }
 const untilPlaced = async () => {
@@ -132,6 +131,19 @@ describe.runIf(hasRedis)('without its Redis', () => {
   afterAll(() => redis.stop())
   afterEach(() => gate.shut())
   const env = () => ({ DATABASE_URL: world.url, REDIS_URL: `redis://127.0.0.1:${gate.port}` })
+
+  it('keeps prices and stock apart in the cache that all share', async () => {
+    gate = await new Gate(redis.port).open()
+    instance = await start(env())
+    expect((await place()).status).toBe(201)
+    await delay(200)
+    const onHand = async () => {
+      const response = await fetch(`${instance?.url}/stock/sku-1`)
+      return ((await response.json()) as { onHand: number }).onHand
+    }
+    expect(await onHand()).toBeGreaterThan(1_000)
+    expect(((await (await place()).json()) as { total: number }).total).toBe(15)
+  })
 
   it('starts and serves, and delivers when it is there', async () => {
     gate = await new Gate(redis.port).open()
