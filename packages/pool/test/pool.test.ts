@@ -916,7 +916,9 @@ describe('leaks', () => {
   })
 
   it('keeps no process alive: its timers are unref’d', async () => {
-    const { pool } = things({ idleTimeout: 60_000, maxLifetime: 60_000, leakAfter: 60_000 })
+    // longer than this process has lived: that is what the real clock will say
+    const day = 86_400_000
+    const { pool } = things({ idleTimeout: day, maxLifetime: day, leakAfter: day })
     const a = await pool.acquire()
     vi.useRealTimers()
     const awake = () => process.getActiveResourcesInfo().filter((it) => it === 'Timeout').length
