@@ -49,6 +49,7 @@ const serve = async (file, subject) => {
     const { own, time } = await measure()
     process.send(row.unit === 'ns' ? (time * 1000) / n / times : own)
   })
+  process.once('disconnect', () => process.exit()) // whatever a peer keeps running
   process.send('ready')
 }
 
