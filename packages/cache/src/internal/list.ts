@@ -32,4 +32,11 @@ export class List<L extends Link> {
     head.prev = head.prev.next = link
     this.count++
   }
+
+  /** Takes out the oldest. */
+  take(): L | undefined {
+    const { oldest } = this
+    oldest?.unlink()
+    return oldest
+  }
 }
