@@ -77,13 +77,14 @@ export class AsyncCache<K, V> implements AsyncDisposable {
     if (options === undefined && typeof load !== 'object') {
       const { entries, eviction, ahead } = this.#memory
       const entry = entries.get(key)
-      if (entry && !entry.failed) {
-        // The clock is not looked at for what never expires.
-        if (entry.ttl === Infinity || entry.freshUntil - ahead > performance.now()) {
-          this.#loads.stats.hits++
-          eviction?.hit(entry)
-          return entry.settled
-        }
+      // The clock is not looked at for what never expires.
+      if (
+        entry?.forever ||
+        (entry?.failed === false && entry.freshUntil - ahead > performance.now())
+      ) {
+        this.#loads.stats.hits++
+        eviction?.hit(entry)
+        return entry.settled
       }
     }
     const ask = load && typeof load === 'object' ? load : options ? { ...options, load } : { load }

@@ -11,8 +11,12 @@ export interface Failure {
 /** What is known about a key: its value, or why there is none. Points in time are on the performance.now() scale. */
 export class Entry<K, V> extends Link {
   readonly key: K
+  // What a hit looks at lies together.
   value: V = undefined as V
+  promise: Promise<V> | undefined = undefined // of the value, once somebody has read it
+  forever = false // always fresh
   failed = false // `value` is the error of a load
+  hits = 0 // since the eviction last looked, at most 3
   since = 0 // settled then
   ttl: Milliseconds = 0 // fresh for so long
   grace: Milliseconds = 0 // and kept for so long after
@@ -21,9 +25,7 @@ export class Entry<K, V> extends Link {
   failure: Failure | undefined = undefined // the last, since
   tags: readonly string[] | undefined = undefined
   weight = 0
-  hits = 0 // since the eviction last looked, at most 3
   slot = -1 // in the heap of what expires
-  promise: Promise<V> | undefined = undefined // of the value, once somebody has read it
 
   constructor(key: K) {
     super()

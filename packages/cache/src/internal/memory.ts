@@ -69,8 +69,7 @@ export class Memory<K, V> {
   find(key: K): Entry<K, V> | undefined {
     const entry = this.entries.get(key)
     // The clock is not looked at for what never expires.
-    if (entry && (entry.ttl === Infinity || entry.keptUntil > performance.now())) return entry
-    return undefined
+    return entry && (entry.forever || entry.keptUntil > performance.now()) ? entry : undefined
   }
 
   /** In place of what there was. All that can throw comes first. */
@@ -108,6 +107,7 @@ export class Memory<K, V> {
     this.weight += weight
     entry.value = value
     entry.promise = undefined
+    entry.forever = ttl === Infinity && !failed
     entry.failed = failed
     entry.since = performance.now() - age
     entry.ttl = ttl
