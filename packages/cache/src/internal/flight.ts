@@ -87,9 +87,9 @@ export class Flight<K, V> implements Frame {
   readonly key: K
   readonly load: Loader<K, V>
   readonly context: Context<K, V>
-  readonly waiters: List<Waiter<V>> = new List()
   readonly asked: number // by the clock on the wall, if there is a second tier
   crowd: Waiter<V> | undefined = undefined // the one for all who can neither leave nor have special wishes
+  waiters: List<Waiter<V>> | undefined = undefined // the others
   values: Frame['values'] = undefined
   since: number | undefined = undefined // the loader was called; only where it matters how long it takes
   current = true // what it brings may be kept
@@ -137,16 +137,26 @@ export class Flight<K, V> implements Frame {
 
   join(whole: boolean, strict: boolean, token: CancellationToken | undefined): Waiter<V> {
     const waiter = new Waiter<V>(whole, strict)
-    this.waiters.push(waiter)
-    if (!whole && !strict && !token) this.crowd = waiter
+    if (whole || strict || token) this.push(waiter)
+    else this.crowd = waiter
     return waiter
   }
 
-  /** Takes out who has waited longest. */
+  push(waiter: Waiter<V>): void {
+    this.waiters ??= new List()
+    this.waiters.push(waiter)
+  }
+
+  /** How many wait, the crowd being one. */
+  get count(): number {
+    return (this.waiters?.count ?? 0) + (this.crowd ? 1 : 0)
+  }
+
+  /** Takes out one who waits. */
   next(): Waiter<V> | undefined {
-    const waiter = this.waiters.take()
-    if (waiter === this.crowd) this.crowd = undefined
-    return waiter
+    const { crowd } = this
+    this.crowd = undefined
+    return crowd ?? this.waiters?.take()
   }
 
   /** Its token is of no use any more. */

@@ -218,9 +218,9 @@ export class Loads<K, V> {
   #soften(flight: Flight<K, V>, entry: Entry<K, V>): void {
     if (this.#memory.find(flight.key) !== entry) return
     flight.slow = true
-    for (let i = flight.waiters.count; i > 0; i--) {
+    for (let i = flight.count; i > 0; i--) {
       const waiter = flight.next() as Waiter<V>
-      if (waiter.strict) flight.waiters.push(waiter)
+      if (waiter.strict) flight.push(waiter)
       else waiter.settle(this.#serveOld(entry, waiter.whole))
     }
     if (!flight.pinned) this.#pin(flight)
@@ -305,7 +305,7 @@ export class Loads<K, V> {
     }
     this.#end(flight)
     flight.close()
-    if (disposeValues && !flight.waiters.count && memory.entries.get(key)?.value !== value) {
+    if (disposeValues && !flight.count && memory.entries.get(key)?.value !== value) {
       memory.dispose(key, value)
     }
     if (stored && awaitStore) void stored.then(() => answerAll(flight, value, 'load'))
@@ -346,10 +346,10 @@ export class Loads<K, V> {
   }
 
   #leave(flight: Flight<K, V>, waiter: Waiter<V>, token: CancellationToken): void {
-    const { waiters, pinned, over, current } = flight
+    const { pinned, over, current } = flight
     waiter.unlink()
     waiter.reject(token.error)
-    if (over || waiters.count || (pinned && current)) return
+    if (over || flight.count || (pinned && current)) return
     this.#end(flight)
     flight.cancel(token.reason)
   }
@@ -358,7 +358,7 @@ export class Loads<K, V> {
   #orphan(flight: Flight<K, V>): void {
     this.#flights.delete(flight.key)
     flight.current = false
-    if (flight.waiters.count) this.#orphans.add(flight)
+    if (flight.count) this.#orphans.add(flight)
     else {
       this.#end(flight)
       this.#stop(flight)
