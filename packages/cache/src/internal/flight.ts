@@ -89,7 +89,7 @@ export class Flight<K, V> implements Frame {
   readonly context: Context<K, V>
   readonly asked: number // by the clock on the wall, if there is a second tier
   crowd: Waiter<V> | undefined = undefined // the one for all who can neither leave nor have special wishes
-  waiters: List<Waiter<V>> | undefined = undefined // the others
+  readonly waiters: List<Waiter<V>> = new List() // the others
   values: Frame['values'] = undefined
   since: number | undefined = undefined // the loader was called; only where it matters how long it takes
   current = true // what it brings may be kept
@@ -137,26 +137,21 @@ export class Flight<K, V> implements Frame {
 
   join(whole: boolean, strict: boolean, token: CancellationToken | undefined): Waiter<V> {
     const waiter = new Waiter<V>(whole, strict)
-    if (whole || strict || token) this.push(waiter)
+    if (whole || strict || token) this.waiters.push(waiter)
     else this.crowd = waiter
     return waiter
   }
 
-  push(waiter: Waiter<V>): void {
-    this.waiters ??= new List()
-    this.waiters.push(waiter)
-  }
-
   /** How many wait, the crowd being one. */
   get count(): number {
-    return (this.waiters?.count ?? 0) + (this.crowd ? 1 : 0)
+    return this.waiters.count + (this.crowd ? 1 : 0)
   }
 
   /** Takes out one who waits. */
   next(): Waiter<V> | undefined {
     const { crowd } = this
     this.crowd = undefined
-    return crowd ?? this.waiters?.take()
+    return crowd ?? this.waiters.take()
   }
 
   /** Its token is of no use any more. */

@@ -220,7 +220,7 @@ export class Loads<K, V> {
     flight.slow = true
     for (let i = flight.count; i > 0; i--) {
       const waiter = flight.next() as Waiter<V>
-      if (waiter.strict) flight.push(waiter)
+      if (waiter.strict) flight.waiters.push(waiter)
       else waiter.settle(this.#serveOld(entry, waiter.whole))
     }
     if (!flight.pinned) this.#pin(flight)
