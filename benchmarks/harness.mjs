@@ -52,6 +52,7 @@ const serve = async (file, subject, size) => {
     const { own, time } = await measure()
     process.send(row.unit === 'ns' ? (time * 1000) / n / times : own)
   })
+  process.once('disconnect', () => process.exit()) // whatever a peer keeps running
   process.send('ready')
 }
 

@@ -15,7 +15,7 @@ import type {
 /**
  * A cache for what is loaded asynchronously: one load per key however many ask.
  *
- * Every caller has a promise of their own. One who cancels rejects alone, with their reason; when the last
+ * Every caller who waits has a promise of their own. One who cancels rejects alone, with their reason; when the last
  * one has left, the load is forgotten at once and its token cancelled. A load is kept only if no `set`,
  * `invalidate` or `clear` came in between. A value is fresh for `ttl`, then served while it is refreshed
  * (`staleWhileRevalidate`), then kept for the case that its load fails (`staleIfError`), then gone. Errors of
@@ -75,16 +75,19 @@ export class AsyncCache<K, V> implements AsyncDisposable {
   get(key: K, options?: AskOptions<K, V>): Promise<V>
   get(key: K, load?: Loader<K, V> | AskOptions<K, V>, options?: GetOptions): Promise<V> {
     if (options === undefined && typeof load !== 'object') {
-      const { entries, eviction } = this.#memory
+      const { entries, eviction, ahead } = this.#memory
       const entry = entries.get(key)
       // The clock is not looked at for what never expires.
-      if (entry && (entry.checkAt === Infinity || entry.checkAt > performance.now())) {
+      if (
+        entry?.forever ||
+        (entry?.failed === false && entry.freshUntil - ahead > performance.now())
+      ) {
         this.#loads.stats.hits++
         eviction?.hit(entry)
-        return Promise.resolve(entry.value)
+        return entry.settled
       }
     }
-    const ask = load && typeof load === 'object' ? load : { ...options, load }
+    const ask = load && typeof load === 'object' ? load : options ? { ...options, load } : { load }
     return this.#loads.ask(key, ask, false, false) as Promise<V>
   }
 

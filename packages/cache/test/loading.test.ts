@@ -1,5 +1,11 @@
 import { AsyncCache, type LoadContext } from '@uno-async/cache'
-import { CancellationToken, CancellationTokenSource, ClosedError, isTimeout } from '@uno-async/core'
+import {
+  CancellationToken,
+  CancellationTokenSource,
+  ClosedError,
+  captureContext,
+  isTimeout,
+} from '@uno-async/core'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { deferred, failure, settle, thenable } from './helpers.js'
 
@@ -120,6 +126,92 @@ describe('one load per key', () => {
     })
     expect(await outer.token.run(() => cache.get('k'))).toBe('own')
     expect(seen).not.toBe(outer.token)
+  })
+})
+
+describe('a token that is looked at late', () => {
+  it('is cancelled with the same reason, if the load was', async () => {
+    const { cache, load } = byHand()
+    const controller = new AbortController()
+    const asked = cache.get('k', { signal: controller.signal })
+    controller.abort(new Error('mine'))
+    await failure(asked)
+    const { token, signal } = load(0).context
+    expect(token.reason).toBe(controller.signal.reason)
+    expect(signal.reason).toBe(controller.signal.reason)
+    expect(load(0).context.token).toBe(token)
+  })
+
+  it('is cancelled, if the cache was closed', async () => {
+    const { cache, load } = byHand()
+    const asked = cache.get('k')
+    await Promise.all([failure(asked), cache.close()])
+    expect(load(0).context.token.reason).toBeInstanceOf(ClosedError)
+  })
+
+  it('can no longer be cancelled, if the load is over', async () => {
+    const { cache, load } = byHand()
+    const [good, bad] = [cache.get('good'), cache.get('bad')]
+    load(0).resolve('v')
+    load(1).reject(new Error('no'))
+    await Promise.allSettled([good, bad])
+    await cache.close()
+    for (const i of [0, 1]) {
+      expect(load(i).context.token.canBeCancelled).toBe(false)
+      expect(load(i).context.signal.aborted).toBe(false)
+    }
+  })
+
+  it('is the current one of a loader, and of what that has captured', async () => {
+    let current: CancellationToken | undefined
+    let later: (() => CancellationToken) | undefined
+    const cache = new AsyncCache<string, string>({
+      load: (_, context) => {
+        const inContext = captureContext()
+        later = () => inContext(() => CancellationToken.current)
+        current = context.token
+        return new Promise(() => {})
+      },
+    })
+    const asked = cache.get('k')
+    expect(later?.()).toBe(current)
+    await cache.set('k', 'v')
+    expect(await asked).toBe('v')
+    expect(later?.().cancelled).toBe(true)
+  })
+})
+
+describe('those who share a load', () => {
+  it('each hear of its failure', async () => {
+    const { cache, load } = byHand()
+    const entry = cache.getEntry('k')
+    const asked = [cache.get('k'), cache.get('k'), cache.refresh('k'), cache.get('k', { tags: [] })]
+    const error = new Error('no')
+    load(0).reject(error)
+    expect(await Promise.all([entry, ...asked].map(failure))).toEqual(Array(5).fill(error))
+  })
+
+  it('are gone when it is: who asks next waits for the next', async () => {
+    const { cache, loads, load } = byHand({ ttl: 0 })
+    const first = [cache.get('k'), cache.get('k')]
+    await cache.invalidate('k')
+    const second = [cache.get('k'), cache.get('k')]
+    load(1).resolve('new')
+    load(0).resolve('old')
+    expect(await Promise.all([...first, ...second])).toEqual(['old', 'old', 'new', 'new'])
+    expect(loads).toHaveLength(2)
+  })
+
+  it('keep it from being cancelled by one who can leave', async () => {
+    const { cache, load } = byHand()
+    const crowd = [cache.get('k'), cache.get('k')]
+    const controller = new AbortController()
+    const leaving = cache.getEntry('k', { signal: controller.signal })
+    controller.abort()
+    await failure(leaving)
+    expect(load(0).context.token.cancelled).toBe(false)
+    load(0).resolve('v')
+    expect(await Promise.all(crowd)).toEqual(['v', 'v'])
   })
 })
 

@@ -128,6 +128,15 @@ describe('bounds', () => {
     expect([cache.has(9), cache.weight]).toEqual([false, 0])
   })
 
+  it('does not mistake what adding fractions leaves behind for somebody to evict', async () => {
+    const cache = new AsyncCache<string, number>({ maxWeight: 0.6, weigh: (value) => value })
+    for (const [key, weight] of Object.entries({ a: 0.1, b: 0.1, c: 0.3 })) {
+      await cache.set(key, weight)
+    }
+    await cache.set('a', 0.6)
+    expect([cache.size, cache.peek('a')]).toEqual([1, 0.6])
+  })
+
   it.each([NaN, -1, '1'])('a weight of %s is a mistake', async (weight) => {
     const cache = new AsyncCache<number, number>({ maxWeight: 10, weigh: () => weight as number })
     await expect(cache.get(1, () => 1)).rejects.toThrow(

@@ -93,10 +93,6 @@ export class AsyncResourcePool<T> implements AsyncDisposable {
    * `throwIfCancelled` throws; TypeError, RangeError as rejections
    */
   acquire(options?: AcquireOptions): Promise<PoolLease<T>> {
-    if (options === undefined) {
-      const lease = this.#engine.take(undefined)
-      if (lease) return Promise.resolve(lease)
-    }
     return this.#engine.acquire(options)
   }
 

@@ -50,8 +50,7 @@ export class Eviction<K, V> {
     const main = this.#main
     for (;;) {
       const young = small.count > 0 && small.count * 10 >= this.count
-      const entry = (young ? small : main).oldest as Entry<K, V>
-      entry.unlink()
+      const entry = (young ? small : main).take() as Entry<K, V>
       if (young) {
         if (entry.hits > 1) {
           entry.hits = 0

@@ -1,26 +1,34 @@
-import { CancellationTokenSource, type Milliseconds, type Registration } from '@uno-async/core'
+import {
+  type CancellationToken,
+  CancellationTokenSource,
+  currentFrame,
+  type Frame,
+  type Milliseconds,
+  type Registration,
+  runIn,
+} from '@uno-async/core'
 import type { CacheEntry, LoadContext, Loader } from '../types.js'
 import type { Entry } from './entry.js'
 import type { Group } from './group.js'
+import { Link, List } from './list.js'
 
-/** One who waits for a flight. */
-export class Waiter<V> {
-  readonly resolve: (value: V | CacheEntry<V>) => void
-  readonly reject: (error: unknown) => void
+/** Who waits for a flight. */
+export class Waiter<V> extends Link {
   readonly whole: boolean // wants the CacheEntry
   readonly strict: boolean // takes no old value
   registration: Registration | undefined = undefined
+  reject!: (error: unknown) => void
+  readonly promise: Promise<V | CacheEntry<V>>
+  #resolve!: (answer: V | CacheEntry<V> | PromiseLike<V | CacheEntry<V>>) => void
 
-  constructor(
-    resolve: (value: V | CacheEntry<V>) => void,
-    reject: (error: unknown) => void,
-    whole: boolean,
-    strict: boolean,
-  ) {
-    this.resolve = resolve
-    this.reject = reject
+  constructor(whole: boolean, strict: boolean) {
+    super()
     this.whole = whole
     this.strict = strict
+    this.promise = new Promise((resolve, reject) => {
+      this.#resolve = resolve
+      this.reject = reject
+    })
   }
 
   answer(
@@ -28,10 +36,13 @@ export class Waiter<V> {
     source: CacheEntry<V>['source'],
     state: CacheEntry<V>['state'] = 'fresh',
     age: Milliseconds = 0,
-    error?: unknown,
   ): void {
+    this.settle(this.whole ? { value, state, age, source, error: undefined } : value)
+  }
+
+  settle(answer: V | CacheEntry<V> | PromiseLike<V | CacheEntry<V>>): void {
     this.registration?.dispose()
-    this.resolve(this.whole ? { value, state, age, source, error } : value)
+    this.#resolve(answer)
   }
 
   fail(error: unknown): void {
@@ -42,25 +53,28 @@ export class Waiter<V> {
 
 class Context<K, V> implements LoadContext<K, V> {
   readonly key: K
-  readonly token: LoadContext<K, V>['token']
   background: boolean
   previous: LoadContext<K, V>['previous'] = undefined
   ttl: Milliseconds | undefined
   tags: readonly string[] | undefined
   noStore: boolean | undefined = undefined
+  readonly #flight: Flight<K, V>
 
   constructor(
-    key: K,
-    token: LoadContext<K, V>['token'],
+    flight: Flight<K, V>,
     background: boolean,
     ttl: Milliseconds | undefined,
     tags: readonly string[] | undefined,
   ) {
-    this.key = key
-    this.token = token
+    this.key = flight.key
     this.background = background
     this.ttl = ttl
     this.tags = tags
+    this.#flight = flight
+  }
+
+  get token(): CancellationToken {
+    return this.#flight.token
   }
 
   get signal(): AbortSignal {
@@ -68,15 +82,17 @@ class Context<K, V> implements LoadContext<K, V> {
   }
 }
 
-/** One load: who waits for it, and whether anything it brings is still wanted. */
-export class Flight<K, V> {
+/** One load: who waits for it, and whether anything it brings is still wanted. To the loader, the frame in force. */
+export class Flight<K, V> implements Frame {
   readonly key: K
   readonly load: Loader<K, V>
-  readonly source: CancellationTokenSource
   readonly context: Context<K, V>
-  readonly waiters: Set<Waiter<V>> = new Set()
   readonly asked: number // by the clock on the wall, if there is a second tier
-  since = 0 // the loader was called
+  crowd: Waiter<V> | undefined = undefined // the one for all who can neither leave nor have special wishes
+  readonly waiters: List<Waiter<V>> = new List() // the others
+  values: Frame['values'] = undefined
+  since: number | undefined = undefined // the loader was called; only where it matters how long it takes
+  current = true // what it brings may be kept
   over = false
   pinned = false // goes on even if nobody waits
   slow = false // the soft timeout has passed
@@ -84,6 +100,8 @@ export class Flight<K, V> {
   landed: (() => void) | undefined = undefined
   voided: Set<string> | undefined = undefined // tags that were invalidated since it began
   group: Group<K, V> | undefined = undefined
+  #source: CancellationTokenSource | undefined = undefined // once somebody looks at the token
+  #reason: unknown = undefined // of its cancellation
 
   constructor(
     key: K,
@@ -96,11 +114,60 @@ export class Flight<K, V> {
     this.key = key
     this.load = load
     this.asked = asked
-    this.source = new CancellationTokenSource({ timeout })
-    this.context = new Context(key, this.source.token, background, options.ttl, options.tags)
+    this.context = new Context(this as Flight<K, V>, background, options.ttl, options.tags)
+    if (timeout !== undefined) this.#source = new CancellationTokenSource({ timeout })
+  }
+
+  /** Most loaders never look: then there is none. */
+  get token(): CancellationToken {
+    let source = this.#source
+    if (!source) {
+      this.#source = source = new CancellationTokenSource()
+      if (this.#reason !== undefined) source.cancel(this.#reason)
+      else if (this.over) source.close()
+    }
+    return source.token
+  }
+
+  /** Calls the loader. */
+  run(): V | PromiseLike<V> {
+    this.values = currentFrame()?.values
+    return runIn(this as Flight<K, V>, callLoader<K, V>, this)
+  }
+
+  join(whole: boolean, strict: boolean, token: CancellationToken | undefined): Waiter<V> {
+    const waiter = new Waiter<V>(whole, strict)
+    if (whole || strict || token) this.waiters.push(waiter)
+    else this.crowd = waiter
+    return waiter
+  }
+
+  /** How many wait, the crowd being one. */
+  get count(): number {
+    return this.waiters.count + (this.crowd ? 1 : 0)
+  }
+
+  /** Takes out one who waits. */
+  next(): Waiter<V> | undefined {
+    const { crowd } = this
+    this.crowd = undefined
+    return crowd ?? this.waiters.take()
+  }
+
+  /** Its token is of no use any more. */
+  close(): void {
+    this.#source?.close()
+  }
+
+  cancel(reason: unknown): void {
+    this.#reason ??= reason
+    this.#source?.cancel(reason)
   }
 
   remember(entry: Entry<K, V>): void {
     this.context.previous = { value: entry.value, age: performance.now() - entry.since }
   }
 }
+
+const callLoader = <K, V>({ load, key, context }: Flight<K, V>): V | PromiseLike<V> =>
+  load(key, context)

@@ -16,20 +16,26 @@ export class Link {
 }
 
 /** First in, first out; anything can leave from the middle. */
-export class List<L extends Link> {
-  readonly #head = new Link() as L
+export class List<L extends Link> extends Link {
   count = 0
 
   get oldest(): L | undefined {
-    return this.count ? this.#head.next : undefined
+    return this.count ? (this.next as unknown as L) : undefined
   }
 
   push(link: L): void {
-    const head = this.#head
+    const head = this as unknown as L
     link.list = this as never
     link.prev = head.prev
     link.next = head
     head.prev = head.prev.next = link
     this.count++
+  }
+
+  /** Takes out the oldest. */
+  take(): L | undefined {
+    const { oldest } = this
+    oldest?.unlink()
+    return oldest
   }
 }

@@ -9,7 +9,7 @@ import {
 import type { AskOptions, AsyncCacheOptions, CacheEntry, Loader } from '../types.js'
 import { checkAsk, checkTags } from './check.js'
 import type { Entry } from './entry.js'
-import { Flight, Waiter } from './flight.js'
+import { Flight, type Waiter } from './flight.js'
 import { Group } from './group.js'
 import type { Memory } from './memory.js'
 import type { Envelope } from './tier.js'
@@ -49,7 +49,7 @@ export class Loads<K, V> {
     const flight = this.#flights.get(key)
     if (!flight) return
     this.#end(flight)
-    for (const waiter of flight.waiters) waiter.answer(value, 'memory')
+    answerAll(flight, value, 'memory')
     this.#stop(flight)
   }
 
@@ -70,8 +70,10 @@ export class Loads<K, V> {
     this.closed = true
     for (const flight of [...this.#flights.values(), ...this.#orphans]) {
       this.#end(flight)
-      for (const waiter of flight.waiters) waiter.fail(this.closedError())
-      flight.source.cancel(this.closedError())
+      for (let waiter = flight.next(); waiter; waiter = flight.next()) {
+        waiter.fail(this.closedError())
+      }
+      flight.cancel(this.closedError())
     }
   }
 
@@ -82,59 +84,63 @@ export class Loads<K, V> {
     strict: boolean,
     group?: Group<K, V>,
   ): Promise<V | CacheEntry<V>> {
-    return new Promise((resolve, reject) => {
+    try {
       const { signal, forceRefresh = strict, load } = options
       const token = signal === undefined ? undefined : CancellationToken.from(signal)
       token?.throwIfCancelled()
       if (this.closed) throw this.closedError()
       checkAsk(options)
       if (load !== undefined) checkFunction('load', load)
-      const waiter = new Waiter(resolve, reject, whole, strict)
       const entry = this.#memory.find(key)
-      if (entry && !forceRefresh && this.#serve(entry, waiter, options)) return
+      const served = entry && !forceRefresh ? this.#serve(entry, options, whole) : undefined
+      if (served !== undefined) return served
       const flying = this.#flights.get(key)
-      if (flying?.slow && entry && !strict) return this.#serveOld(entry, waiter)
+      if (flying?.slow && entry && !strict) return this.#serveOld(entry, whole)
       const flight = flying ?? this.#start(key, options, false, group)
       this.stats.misses++
-      flight.waiters.add(waiter)
+      const { crowd } = flight
+      if (crowd && !whole && !strict && !token) return crowd.promise.then()
+      const waiter = flight.join(whole, strict, token)
       if (token) {
         waiter.registration = token.onCancelled(() => this.#leave(flight, waiter, token))
       }
       if (!flying) this.#launch(flight, entry, !forceRefresh)
-    })
+      return waiter.promise
+    } catch (error) {
+      return Promise.reject(error)
+    }
   }
 
   /** Answers with what is at hand, if it may; begins to refresh it, if it should. */
-  #serve(entry: Entry<K, V>, waiter: Waiter<V>, options: AskOptions<K, V>): boolean {
+  #serve(
+    entry: Entry<K, V>,
+    options: AskOptions<K, V>,
+    whole: boolean,
+  ): Promise<V | CacheEntry<V>> | undefined {
     const { staleWhileRevalidate = 0, staleIfError = 0 } = this.#options
     const now = performance.now()
     const late = now - entry.freshUntil
-    const tired = now < entry.retryAt
+    const tired = entry.failure !== undefined && now < entry.failure.retryAt
     if (late >= staleWhileRevalidate && late >= 0) {
-      if (!tired || late >= staleIfError) return false
-      this.#serveOld(entry, waiter)
-      return true
+      return tired && late < staleIfError ? this.#serveOld(entry, whole) : undefined
     }
     const fresh = late < 0
     this.stats[fresh ? 'hits' : 'stale']++
     this.#memory.eviction?.hit(entry)
-    if (entry.failed) waiter.fail(entry.value)
-    else {
-      const state = fresh ? 'fresh' : 'stale'
-      waiter.answer(entry.value, 'memory', state, now - entry.since, entry.error)
-      const refresh =
-        !tired && (!fresh || this.#isDue(entry, -late)) && !this.#flights.has(entry.key)
-      if (refresh && this.#loader(options)) {
-        this.#launch(this.#start(entry.key, options, true), entry, false)
-      }
+    if (entry.failed) return Promise.reject(entry.value)
+    const answer = whole
+      ? Promise.resolve(entry.tell(fresh ? 'fresh' : 'stale', now))
+      : entry.settled
+    const refresh = !tired && (!fresh || this.#isDue(entry, -late)) && !this.#flights.has(entry.key)
+    if (refresh && this.#loader(options)) {
+      this.#launch(this.#start(entry.key, options, true), entry, false)
     }
-    return true
+    return answer
   }
 
-  #serveOld(entry: Entry<K, V>, waiter: Waiter<V>): void {
+  #serveOld(entry: Entry<K, V>, whole: boolean): Promise<V | CacheEntry<V>> {
     this.stats.stale++
-    const age = performance.now() - entry.since
-    waiter.answer(entry.value, 'memory', 'error-stale', age, entry.error)
+    return whole ? Promise.resolve(entry.tell('error-stale', performance.now())) : entry.settled
   }
 
   /** Is it time to refresh what is still fresh? XFetch: the likelier the less is left and the longer loads take. */
@@ -212,10 +218,10 @@ export class Loads<K, V> {
   #soften(flight: Flight<K, V>, entry: Entry<K, V>): void {
     if (this.#memory.find(flight.key) !== entry) return
     flight.slow = true
-    for (const waiter of flight.waiters) {
-      if (waiter.strict) continue
-      flight.waiters.delete(waiter)
-      this.#serveOld(entry, waiter)
+    for (let i = flight.count; i > 0; i--) {
+      const waiter = flight.next() as Waiter<V>
+      if (waiter.strict) flight.waiters.push(waiter)
+      else waiter.settle(this.#serveOld(entry, waiter.whole))
     }
     if (!flight.pinned) this.#pin(flight)
   }
@@ -223,14 +229,14 @@ export class Loads<K, V> {
   /** Goes on with what the second tier had. */
   #adopt(flight: Flight<K, V>, envelope: Envelope<V> | undefined): void {
     if (flight.over) return flight.group?.skip()
-    const { key, waiters } = flight
+    const { key } = flight
     const { value, created = 0, ttl, tags } = envelope ?? ({} as Partial<Envelope<V>>)
     const before = this.#memory.find(key)
     if (envelope && !isVoid(flight, tags) && !(before && before.created >= created)) {
       const age = Math.max(0, Date.now() - created)
       const late = age - (ttl ?? Infinity)
       try {
-        if (this.#isCurrent(flight)) {
+        if (flight.current) {
           const facts = { ttl: ttl ?? Infinity, age, created, tags }
           this.#memory.keep(key, value as V, facts)
         }
@@ -241,8 +247,7 @@ export class Loads<K, V> {
       flight.context.previous = { value: value as V, age }
       if (late < 0 || late < (this.#options.staleWhileRevalidate ?? 0)) {
         const state = late < 0 ? 'fresh' : 'stale'
-        for (const waiter of waiters) waiter.answer(value as V, 'store', state, age)
-        waiters.clear()
+        answerAll(flight, value as V, 'store', state, age)
         this.#memory.tell()
         if (late < 0) {
           flight.group?.skip()
@@ -258,16 +263,16 @@ export class Loads<K, V> {
   }
 
   #run(flight: Flight<K, V>): void {
-    const { key, load, context } = flight
-    const { token } = context
-    flight.since = performance.now()
+    const { loadTimeout, refreshAhead } = this.#options
+    if (refreshAhead === 'probabilistic') flight.since = performance.now()
     this.stats.loads++
-    if (this.#options.loadTimeout !== undefined) {
+    if (loadTimeout !== undefined) {
+      const { token } = flight
       token.onCancelled(() => this.#fail(flight, token.error))
     }
     let result: V | PromiseLike<V>
     try {
-      result = token.run(() => load(key, context))
+      result = flight.run()
     } catch (error) {
       return this.#fail(flight, error)
     }
@@ -281,7 +286,7 @@ export class Loads<K, V> {
   }
 
   #done(flight: Flight<K, V>, value: V): void {
-    const { key, context, waiters, asked, since } = flight
+    const { key, context, asked, since } = flight
     const memory = this.#memory
     const { awaitStore, disposeValues } = this.#options
     if (flight.over) {
@@ -291,53 +296,48 @@ export class Loads<K, V> {
     let stored: Promise<unknown> | undefined
     try {
       if (context.tags !== undefined) checkTags(context.tags)
-      if (this.#isCurrent(flight) && !context.noStore && !isVoid(flight)) {
-        stored = this.#memory.put(key, value, context, performance.now() - since, asked)
+      if (flight.current && !context.noStore && !isVoid(flight)) {
+        const took = since === undefined ? 0 : performance.now() - since
+        stored = memory.put(key, value, context, took, asked)
       }
     } catch (error) {
       return this.#fail(flight, error)
     }
     this.#end(flight)
-    flight.source.close()
-    if (disposeValues && !waiters.size && memory.entries.get(key)?.value !== value) {
+    flight.close()
+    if (disposeValues && !flight.count && memory.entries.get(key)?.value !== value) {
       memory.dispose(key, value)
     }
-    const deliver = (): void => {
-      for (const waiter of waiters) waiter.answer(value, 'load')
-    }
-    if (stored && awaitStore) void stored.then(deliver)
-    else deliver()
+    if (stored && awaitStore) void stored.then(() => answerAll(flight, value, 'load'))
+    else answerAll(flight, value, 'load')
     memory.tell()
   }
 
   #fail(flight: Flight<K, V>, error: unknown): void {
     if (flight.over) return
-    const { key, waiters, pinned } = flight
+    const { key, pinned, current } = flight
     const { staleIfError = 0, refreshBackoff = 1_000, errorTtl = 0 } = this.#options
     const memory = this.#memory
     const now = performance.now()
-    const current = this.#isCurrent(flight)
     const found = current ? memory.find(key) : undefined
     const entry = found?.failed ? undefined : found
     this.#end(flight)
-    flight.source.close()
+    flight.close()
     this.stats.failures++
     let unheard = pinned
     if (entry) {
-      entry.retryAt = now + refreshBackoff
-      entry.error = error
+      entry.failure = { error, retryAt: now + refreshBackoff }
     } else if (current) {
       try {
         const ttl = typeof errorTtl === 'function' ? errorTtl(error, key) : errorTtl
-        const facts = { ttl: checkMilliseconds('errorTtl', ttl), created: 0, failed: true }
-        memory.keep(key, error as V, facts)
+        memory.keep(key, error as V, { ttl: checkMilliseconds('errorTtl', ttl), failed: true })
       } catch (thrown) {
         memory.report(thrown, key, 'load')
       }
     }
-    for (const waiter of waiters) {
+    for (let waiter = flight.next(); waiter; waiter = flight.next()) {
       if (entry && !waiter.strict && staleIfError && now < entry.freshUntil + staleIfError) {
-        this.#serveOld(entry, waiter)
+        waiter.settle(this.#serveOld(entry, waiter.whole))
         unheard = true
       } else waiter.fail(error)
     }
@@ -346,18 +346,19 @@ export class Loads<K, V> {
   }
 
   #leave(flight: Flight<K, V>, waiter: Waiter<V>, token: CancellationToken): void {
-    const { waiters, pinned, over } = flight
-    waiters.delete(waiter)
+    const { pinned, over, current } = flight
+    waiter.unlink()
     waiter.reject(token.error)
-    if (over || waiters.size || (pinned && this.#isCurrent(flight))) return
+    if (over || flight.count || (pinned && current)) return
     this.#end(flight)
-    flight.source.cancel(token.reason)
+    flight.cancel(token.reason)
   }
 
   /** From now on what it brings is only for those who wait for it. */
   #orphan(flight: Flight<K, V>): void {
     this.#flights.delete(flight.key)
-    if (flight.waiters.size) this.#orphans.add(flight)
+    flight.current = false
+    if (flight.count) this.#orphans.add(flight)
     else {
       this.#end(flight)
       this.#stop(flight)
@@ -365,16 +366,13 @@ export class Loads<K, V> {
   }
 
   #stop(flight: Flight<K, V>): void {
-    flight.source.cancel(new CancelledError(`${this.who}: nobody waits for this value any more`))
-  }
-
-  #isCurrent(flight: Flight<K, V>): boolean {
-    return this.#flights.get(flight.key) === flight
+    flight.cancel(new CancelledError(`${this.who}: nobody waits for this value any more`))
   }
 
   #end(flight: Flight<K, V>): void {
-    if (this.#isCurrent(flight)) this.#flights.delete(flight.key)
-    this.#orphans.delete(flight)
+    if (flight.current) this.#flights.delete(flight.key)
+    else this.#orphans.delete(flight)
+    flight.current = false
     flight.over = true
     flight.soft?.dispose()
     flight.landed?.()
@@ -385,4 +383,8 @@ const missing = (): never => checkFunction('load', undefined as never)
 
 function isVoid<K, V>({ voided, context }: Flight<K, V>, tags = context.tags): boolean {
   return voided !== undefined && !!tags?.some((tag) => voided.has(tag))
+}
+
+function answerAll<K, V>(flight: Flight<K, V>, ...answer: Parameters<Waiter<V>['answer']>): void {
+  for (let waiter = flight.next(); waiter; waiter = flight.next()) waiter.answer(...answer)
 }

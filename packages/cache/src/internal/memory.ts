@@ -10,7 +10,8 @@ export interface Facts {
   readonly ttl: Milliseconds
   /** How old it is, default 0. */
   readonly age?: Milliseconds
-  readonly created: number
+  /** By the clock on the wall; only where there is a second tier. */
+  readonly created?: number
   /** What its load took, default 0. */
   readonly took?: Milliseconds
   readonly tags?: readonly string[] | undefined
@@ -26,8 +27,11 @@ export class Memory<K, V> {
   weight = 0
   evictions = 0
   readonly eviction: Eviction<K, V> | undefined // undefined: no bound
+  readonly ahead: Milliseconds // who reads what is fresh for less than this must look closer
   readonly #options: AsyncCacheOptions<K, V>
   readonly #grace: Milliseconds // how long what is no longer fresh is kept
+  readonly #maxSize: number
+  readonly #maxWeight: number
   readonly #byTag = new Map<string, Set<Entry<K, V>>>()
   readonly #expiry = new Expiry(
     (entry) => this.drop(entry as Entry<K, V>, 'expired'),
@@ -46,8 +50,12 @@ export class Memory<K, V> {
       store,
       storeKey,
       storeTimeout = 1_000,
+      refreshAhead = 0,
     } = options
     this.#options = options
+    this.#maxSize = maxSize
+    this.#maxWeight = maxWeight
+    this.ahead = refreshAhead === 'probabilistic' ? Infinity : refreshAhead
     if (store !== undefined) {
       this.tier = new Tier(store, storeKey, storeTimeout, (...what) => this.report(...what))
     }
@@ -61,57 +69,60 @@ export class Memory<K, V> {
   find(key: K): Entry<K, V> | undefined {
     const entry = this.entries.get(key)
     // The clock is not looked at for what never expires.
-    if (entry && (entry.keptUntil === Infinity || entry.keptUntil > performance.now())) return entry
-    return undefined
+    return entry && (entry.forever || entry.keptUntil > performance.now()) ? entry : undefined
   }
 
   /** In place of what there was. All that can throw comes first. */
   keep(key: K, value: V, facts: Facts): void {
-    const { maxSize = Infinity, maxWeight = Infinity, weigh, refreshAhead } = this.#options
-    const { ttl, age = 0, created, took = 0, tags, failed = false } = facts
+    const { ttl, age = 0, created = 0, took = 0, tags, failed = false } = facts
+    const { weigh } = this.#options
     const weight = weigh && !failed ? checkWeight(weigh(value, key)) : 1
+    const grace = failed ? 0 : this.#grace
     const { eviction } = this
-    let entry = this.entries.get(key)
-    const kept = failed ? ttl : this.#keepFor(ttl)
-    if (kept <= age || weight > maxWeight) {
-      if (entry) this.drop(entry, 'replaced')
+    const known = this.entries.get(key)
+    if (ttl + grace <= age || weight > this.#maxWeight) {
+      if (known) this.drop(known, 'replaced')
       return
     }
-    const since = performance.now() - age
-    if (!entry) entry = new Entry(key)
-    else {
+    const entry = known ?? new Entry<K, V>(key)
+    if (known) {
       this.#note(entry, 'replaced', value)
       this.#untag(entry)
       this.weight -= entry.weight
     }
     if (eviction && (entry.list === undefined || entry.weight !== weight)) {
       entry.unlink()
-      while (eviction.count >= maxSize || this.weight + weight > maxWeight) {
+      // Fractions can leave a little weight behind when nobody is left.
+      while (
+        eviction.count &&
+        (eviction.count >= this.#maxSize || this.weight + weight > this.#maxWeight)
+      ) {
         const victim = eviction.evict()
         this.evictions++
         this.drop(victim, 'evicted')
       }
       eviction.add(entry)
     } else eviction?.hit(entry)
-    this.entries.set(key, entry)
+    if (!known) this.entries.set(key, entry)
     this.weight += weight
     entry.value = value
+    entry.promise = undefined
+    entry.forever = ttl === Infinity && !failed
     entry.failed = failed
-    entry.since = since
+    entry.since = performance.now() - age
+    entry.ttl = ttl
+    entry.grace = grace
     entry.created = created
-    entry.freshUntil = since + ttl
-    entry.keptUntil = since + kept
-    const ahead = typeof refreshAhead === 'number' ? refreshAhead : refreshAhead && Infinity
-    entry.checkAt = failed ? 0 : ttl === Infinity ? Infinity : entry.freshUntil - (ahead ?? 0)
     entry.took = took
-    entry.retryAt = 0
-    entry.error = undefined
+    entry.failure = undefined
     entry.weight = weight
     entry.tags = tags
-    for (const tag of tags ?? []) {
-      const tagged = this.#byTag.get(tag)
-      if (tagged) tagged.add(entry)
-      else this.#byTag.set(tag, new Set([entry]))
+    if (tags) {
+      for (const tag of tags) {
+        const tagged = this.#byTag.get(tag)
+        if (tagged) tagged.add(entry)
+        else this.#byTag.set(tag, new Set([entry]))
+      }
     }
     this.#expiry.place(entry as never)
   }
@@ -129,7 +140,7 @@ export class Memory<K, V> {
     const created = tier ? Date.now() : 0
     this.keep(key, value, { ttl, created, took, tags })
     if (!tier) return
-    const keep = this.#keepFor(ttl)
+    const keep = ttl + this.#grace
     const store = (): Promise<unknown> =>
       tier.write(
         key,
@@ -159,7 +170,7 @@ export class Memory<K, V> {
 
   /** Last, when all is in order: a hook may do as it likes, and what it does is told after this. */
   tell(): void {
-    if (this.#telling) return
+    if (this.#telling || !this.#gone.length) return
     this.#telling = true
     const { onEvict, disposeValues } = this.#options
     for (const [key, value, reason] of this.#gone) {
@@ -212,13 +223,9 @@ export class Memory<K, V> {
     await tracked
   }
 
-  /** How long a value with this `ttl` is kept in all. */
-  #keepFor(ttl: Milliseconds): Milliseconds {
-    return ttl + this.#grace
-  }
-
   #untag(entry: Entry<K, V>): void {
-    for (const tag of entry.tags ?? []) {
+    if (!entry.tags) return
+    for (const tag of entry.tags) {
       const tagged = this.#byTag.get(tag)
       if (tagged?.delete(entry) && !tagged.size) this.#byTag.delete(tag)
     }

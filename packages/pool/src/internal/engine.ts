@@ -106,28 +106,30 @@ export class Engine<T> implements Owner<T>, Client<T> {
     return this.#lend(slot, label, now)
   }
 
-  async acquire(options: AcquireOptions = {}): Promise<PoolLease<T>> {
-    const { signal, timeout = this.options.acquireTimeout, priority, label } = options
-    CancellationToken.from(signal).throwIfCancelled()
-    checkMilliseconds('timeout', timeout)
-    if (this.closed) throw this.#closedError()
-    const lease = this.take(label)
-    if (lease) return lease
-    const { maxWaiting } = this.options
-    if (timeout && this.queue.size >= maxWaiting) {
-      throw new QueueFullError(`${this.who}: ${maxWaiting} are waiting already`)
+  acquire(options: AcquireOptions = {}): Promise<PoolLease<T>> {
+    try {
+      const { signal, timeout = this.options.acquireTimeout, priority, label } = options
+      if (signal !== undefined) CancellationToken.from(signal).throwIfCancelled()
+      checkMilliseconds('timeout', timeout)
+      if (this.closed) throw this.#closedError()
+      const lease = this.take(label)
+      if (lease) return Promise.resolve(lease)
+      const { maxWaiting } = this.options
+      if (timeout && this.queue.size >= maxWaiting) {
+        throw new QueueFullError(`${this.who}: ${maxWaiting} are waiting already`)
+      }
+      const tag = { id: ++this.#ids, label }
+      const { queue } = this
+      const waiting = queue.wait({ tag, signal, timeout, priority, onTimeout: this.#onTimeout })
+      this.pump()
+      return waiting
+    } catch (error) {
+      return Promise.reject(error)
     }
-    const waiting = this.queue.wait({
-      tag: { id: ++this.#ids, label },
-      signal,
-      timeout,
-      priority,
-      onTimeout: () =>
-        timeoutError(this.who, timeout, this.stats(), this.held, this.#creator.lastError),
-    })
-    this.pump()
-    return waiting
   }
+
+  readonly #onTimeout = (timeout: Milliseconds): unknown =>
+    timeoutError(this.who, timeout, this.stats(), this.held, this.#creator.lastError)
 
   async ready({ signal, timeout = Infinity }: WaitOptions = {}): Promise<void> {
     CancellationToken.from(signal).throwIfCancelled()
@@ -152,9 +154,9 @@ export class Engine<T> implements Owner<T>, Client<T> {
   pump(): void {
     const { queue } = this
     const { min, max } = this.options
-    const now = performance.now()
     for (let slot = this.#idle.next; slot && queue.size > this.#checking; slot = this.#idle.next) {
       this.#idle.remove(slot)
+      const now = performance.now()
       if (now < slot.diesAt && this.#isUntrusted(slot, now)) void this.#check(slot)
       else this.#offer(slot)
     }
@@ -175,11 +177,10 @@ export class Engine<T> implements Owner<T>, Client<T> {
 
   giveBack(slot: Slot<T>, destroy: boolean): void {
     this.#unlend(slot)
-    const now = performance.now()
-    const reason = destroy ? 'released' : this.#whyNot(slot, now)
+    const reason = destroy ? 'released' : this.#whyNot(slot)
     if (reason) void this.#destroy(slot, reason)
     else if (this.options.reset) void this.#reset(slot)
-    else this.#handOn(slot, now)
+    else this.#handOn(slot)
   }
 
   close(timeout: Milliseconds, drain: boolean): Promise<PoolCloseResult> {
@@ -235,28 +236,27 @@ export class Engine<T> implements Owner<T>, Client<T> {
 
   /** To who is next, or to the idle ones. */
   #offer(slot: Slot<T>): void {
-    const now = performance.now()
-    const reason = this.#whyNot(slot, now)
+    const reason = this.#whyNot(slot)
     if (reason) void this.#destroy(slot, reason)
-    else this.#handOn(slot, now)
+    else this.#handOn(slot)
   }
 
   /** Why it must not be lent again, if so. */
-  #whyNot(slot: Slot<T>, now: number): DestroyReason | undefined {
+  #whyNot(slot: Slot<T>): DestroyReason | undefined {
     if (slot.broken) return 'broken'
     if (this.closed && !this.queue.size) return 'closed'
     if (slot.uses >= this.options.maxUses) return 'uses'
-    if (now >= slot.diesAt) return 'lifetime'
+    // The clock is not looked at for what does not age.
+    if (slot.diesAt < Infinity && performance.now() >= slot.diesAt) return 'lifetime'
     return this.#isSurplus ? 'surplus' : undefined
   }
 
-  #handOn(slot: Slot<T>, now: number): void {
+  #handOn(slot: Slot<T>): void {
     const { queue } = this
-    if (queue.size && queue.offer(({ label }) => this.#lend(slot, label, now))) return
+    if (queue.size && queue.offer(({ label }) => this.#lend(slot, label, performance.now()))) return
     const { maxIdle, min } = this.options
     if (this.closed) return void this.#destroy(slot, 'closed')
     if (this.#idle.slots.length >= Math.max(maxIdle, min)) return void this.#destroy(slot, 'idle')
-    slot.idleSince = now
     this.#idle.add(slot)
   }
 

@@ -8,6 +8,7 @@ export class Idle<T> {
   readonly #options: Settings<T>
   readonly #isSpare: () => boolean
   readonly #expire: (slot: Slot<T>, reason: 'idle' | 'lifetime') => void
+  readonly #timed: boolean // does it matter for how long
   #timer: Registration | undefined = undefined
   #timerAt = Infinity
 
@@ -20,6 +21,8 @@ export class Idle<T> {
     this.#options = options
     this.#isSpare = isSpare
     this.#expire = expire
+    const { idleTimeout, maxLifetime, validate } = options
+    this.#timed = Math.min(idleTimeout, maxLifetime) < Infinity || validate !== undefined
   }
 
   /** Who is to be lent next. */
@@ -30,6 +33,8 @@ export class Idle<T> {
 
   add(slot: Slot<T>): void {
     this.slots.push(slot)
+    if (!this.#timed) return
+    slot.idleSince = performance.now()
     this.arm()
   }
 

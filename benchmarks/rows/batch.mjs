@@ -1,0 +1,24 @@
+import { AsyncBatcher } from '@uno-async/cache'
+import DataLoader from 'dataloader'
+import { promiseAll } from '../floor.mjs'
+
+const items = Array.from({ length: 100_000 }, (_, i) => i)
+const load = async (ids) => ids
+const maxBatchSize = 100
+
+export const name = '100 000 adds to a batcher, in batches of 100'
+export const unit = 'ns'
+export const n = items.length
+export const goal = { dataloader: 1 }
+export const subjects = {
+  'AsyncBatcher.add': async () => {
+    const batcher = new AsyncBatcher(load, { maxBatchSize })
+    return { run: () => Promise.all(items.map((item) => batcher.add(item))) }
+  },
+  // As ours: every item counts, and none is kept.
+  dataloader: async () => {
+    const loader = new DataLoader(load, { cache: false, maxBatchSize })
+    return { run: () => Promise.all(items.map((item) => loader.load(item))) }
+  },
+  ...promiseAll,
+}
