@@ -172,14 +172,17 @@ async function enterAll(scope: Scope, managers: readonly Manager[]): Promise<unk
   const source = new CancellationTokenSource({ signal: scope.enterToken })
   let first: unknown
   const settled = await Promise.allSettled(
-    managers.map((manager) =>
-      scope.enter(manager, source.token, CancellationToken.none).catch((error) => {
+    managers.map(async (manager) => {
+      try {
+        source.token.throwIfCancelled() // also when the one before has closed this
+        return await scope.enter(manager, source.token, CancellationToken.none)
+      } catch (error) {
         if (source.cancel(new CancelledError('Another one failed to enter', { cause: error }))) {
           first = error
         }
         throw error
-      }),
-    ),
+      }
+    }),
   )
   const { token } = source
   source.close()
@@ -196,6 +199,7 @@ async function enterAll(scope: Scope, managers: readonly Manager[]): Promise<unk
   if (real.length > 1) {
     throw new AggregateError(real, `${real.length} of ${managers.length} failed to enter`)
   }
+  if (real.length) throw real[0]
   scope.enterToken.throwIfCancelled()
-  throw real.length ? real[0] : first
+  throw first
 }

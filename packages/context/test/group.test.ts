@@ -298,6 +298,19 @@ describe('AsyncContextGroup, all at once', () => {
     expect(book.log.at(-1)).toBe('-a')
   })
 
+  it('throws the real failure that comes after a cancellation', async () => {
+    const controller = new AbortController()
+    const managers = [
+      { enter: () => delay(5).then(() => Promise.reject(first)), exit: () => {} },
+      new Book().make('b', { enter: 1_000 }),
+    ]
+    const group = new AsyncContextGroup(managers, { concurrent: true, signal: controller.signal })
+    const run = group.run(() => 0).catch((e) => e)
+    controller.abort()
+    await vi.advanceTimersByTimeAsync(10)
+    expect(await run).toBe(first)
+  })
+
   it('exits all when it is cancelled and all make it', async () => {
     using source = new CancellationTokenSource()
     const book = new Book()
@@ -376,5 +389,27 @@ describe('misuse of a group', () => {
     await group.exit({ ok: true })
     expect(await entering).toBeInstanceOf(ClosedError)
     expect(book.log).toEqual(['>a', '+a', '>b', '-a'])
+  })
+  it.each([false, true])('can be exited by what it enters, concurrent: %s', async (concurrent) => {
+    const book = new Book()
+    const group: AsyncContextGroup<AsyncContextManager<unknown>[]> = new AsyncContextGroup(
+      [book.make('a'), { ...book.make('b'), enter: () => void group.exit({ ok: true }) }],
+      { concurrent },
+    )
+    for (const each of ['c', 'd']) group.add(book.make(each))
+    const error = await group.enter().catch((e) => e)
+    expect(error).toBeInstanceOf(ClosedError)
+    expect(error.message).toBe('AsyncContextGroup was closed during the enter')
+    expect(book.log.slice(0, 2)).toEqual(['>a', '+a'])
+    expect(book.log.slice(2).sort()).toEqual(['-a', '-b'])
+  })
+
+  it('exits what was entering when that exits the group', async () => {
+    const book = new Book()
+    const group = new AsyncContextGroup([book.make('a')])
+    await group.enter()
+    const enter = () => void group[Symbol.asyncDispose]()
+    await expect(group.enterContext({ ...book.make('b'), enter })).rejects.toThrow(ClosedError)
+    expect(book.log).toEqual(['>a', '+a', '-b', '-a'])
   })
 })
