@@ -1,6 +1,6 @@
 import { badValue, type CancellationToken, checkFunction } from '@uno-async/core'
 import type { AsyncContextManager, ContextOptions, ExitInfo, ExitResult } from './contracts.js'
-import { DONE } from './internal/info.js'
+import { DONE, wrongInfo } from './internal/info.js'
 import { deferred, Scope } from './internal/scope.js'
 
 /**
@@ -146,9 +146,8 @@ export class AsyncExitStack implements AsyncDisposable {
    * @throws only what exits threw, never `info.error`; TypeError
    */
   close(info: ExitInfo = DONE): Promise<void> {
-    if (typeof info?.ok !== 'boolean') {
-      return Promise.reject(badValue('info', 'an ExitInfo', info, TypeError))
-    }
+    const wrong = wrongInfo(info)
+    if (wrong) return Promise.reject(wrong)
     if (!this.#closing) {
       const [closing, begin] = deferred<void>() // known before it begins: an exit may call this
       this.#closing = closing

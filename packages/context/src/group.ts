@@ -9,7 +9,7 @@ import {
 import type { AsyncContextManager, ContextOptions, ExitInfo, ExitResult } from './contracts.js'
 import { ContextProtocolError } from './errors.js'
 import { AsyncExitStack } from './exit-stack.js'
-import { DONE } from './internal/info.js'
+import { DONE, wrongInfo } from './internal/info.js'
 import { checkManager, Scope } from './internal/scope.js'
 
 /** What a group takes: a list or a record of context managers. */
@@ -45,7 +45,7 @@ export interface ContextGroupOptions extends ContextOptions {
  * await group.run(({ db, queue }) => `${db}, ${queue}`) // 'db, queue'
  * ```
  */
-export class AsyncContextGroup<M extends ContextManagers = readonly []>
+export class AsyncContextGroup<const M extends ContextManagers = readonly []>
   implements AsyncContextManager<ContextValues<M>>, AsyncDisposable
 {
   readonly name: string | undefined
@@ -134,8 +134,10 @@ export class AsyncContextGroup<M extends ContextManagers = readonly []>
     }
   }
 
-  /** Exits all, those entered last first; nothing if it is not entered. @throws what exits threw */
+  /** Exits all, those entered last first; nothing if it is not entered. @throws what exits threw; TypeError */
   async exit(info: ExitInfo, token?: CancellationToken): Promise<ExitResult> {
+    const wrong = wrongInfo(info)
+    if (wrong) throw wrong
     this.#entered = false
     try {
       return await this.#scope?.exit(info, token, this.#options.exitConcurrently)

@@ -48,7 +48,9 @@ export class Scope {
 
   constructor(kind: string, options: ContextOptions, outer?: CancellationToken) {
     const { name, signal, enterTimeout = Infinity, exitTimeout = Infinity } = options
-    if (name !== undefined && typeof name !== 'string') throw badValue('name', 'a string', name)
+    if (name !== undefined && typeof name !== 'string') {
+      throw badValue('name', 'a string', name, TypeError)
+    }
     this.what = name === undefined ? kind : `${kind} "${name}"`
     this.token = outer ? CancellationToken.any(signal, outer) : CancellationToken.from(signal)
     this.enterTimeout = checkMilliseconds('enterTimeout', enterTimeout)
