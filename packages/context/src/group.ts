@@ -49,6 +49,7 @@ export class AsyncContextGroup<const M extends ContextManagers = readonly []>
   implements AsyncContextManager<ContextValues<M>>, AsyncDisposable
 {
   readonly name: string | undefined
+  readonly #what: string // for messages
   readonly #options: ContextGroupOptions
   readonly #declared: M
   readonly #added: AsyncContextManager<unknown>[] = []
@@ -62,7 +63,7 @@ export class AsyncContextGroup<const M extends ContextManagers = readonly []>
    */
   constructor(managers: M = [] as never, options: ContextGroupOptions = {}) {
     for (const manager of list(managers)) checkManager(manager)
-    new Scope('', options) // checks them
+    this.#what = new Scope('AsyncContextGroup', options).what // checks them
     this.name = options.name
     this.#declared = managers
     this.#options = options
@@ -152,7 +153,7 @@ export class AsyncContextGroup<const M extends ContextManagers = readonly []>
   }
 
   #misuse(what: string): ContextProtocolError {
-    return new ContextProtocolError(`Context group "${this.name ?? ''}" ${what}`)
+    return new ContextProtocolError(`${this.#what} ${what}`)
   }
 }
 
@@ -179,9 +180,8 @@ async function enterAll(scope: Scope, managers: readonly Manager[]): Promise<unk
         source.token.throwIfCancelled() // also when the one before has closed this
         return await scope.enter(manager, source.token, CancellationToken.none)
       } catch (error) {
-        if (source.cancel(new CancelledError('Another one failed to enter', { cause: error }))) {
-          first = error
-        }
+        const message = `${scope.what}: another one failed to enter`
+        if (source.cancel(new CancelledError(message, { cause: error }))) first = error
         throw error
       }
     }),
@@ -199,7 +199,10 @@ async function enterAll(scope: Scope, managers: readonly Manager[]): Promise<unk
     .map(({ reason }) => reason)
     .filter((error) => !isCancelled(error) && !token.owns(error))
   if (real.length > 1) {
-    throw new AggregateError(real, `${real.length} of ${managers.length} failed to enter`)
+    throw new AggregateError(
+      real,
+      `${scope.what}: ${real.length} of ${managers.length} failed to enter`,
+    )
   }
   if (real.length) throw real[0]
   scope.enterToken.throwIfCancelled()

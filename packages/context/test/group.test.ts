@@ -279,7 +279,7 @@ describe('AsyncContextGroup, all at once', () => {
     const error = await run
     expect(error).toBeInstanceOf(AggregateError)
     expect(error.errors).toEqual([second, first]) // as declared
-    expect(error.message).toBe('2 of 3 failed to enter')
+    expect(error.message).toBe('AsyncContextGroup: 2 of 3 failed to enter')
   })
 
   it('throws the cancellation when there is nothing else', async () => {
@@ -353,7 +353,7 @@ describe('misuse of a group', () => {
   it('refuses to be entered twice', async () => {
     const group = new AsyncContextGroup([new Book().make('a')], { name: 'g' })
     await group.run(async () => {
-      await expect(group.enter()).rejects.toThrow('Context group "g" was entered twice')
+      await expect(group.enter()).rejects.toThrow('AsyncContextGroup "g" was entered twice')
       expect(group.entered).toBe(true)
     })
   })
