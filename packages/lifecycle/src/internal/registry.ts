@@ -47,7 +47,7 @@ export class Registry {
   readonly shutdownHooks: Set<Hook<StopContext>> = new Set()
   readonly listeners: Set<(event: LifecycleEvent) => void> = new Set()
   readonly source: CancellationTokenSource // of the manager's token: cancelled in the cancel phase
-  readonly failures: Set<unknown> = new Set() // of the start, cancellations apart
+  readonly failures: Map<Resource, unknown> = new Map() // to start, cancellations apart
   readonly #starting: CancellationTokenSource // cancels starts
   readonly #giveUp: CancellationTokenSource // ends the wait for those that do not obey
 
@@ -108,7 +108,8 @@ export class Registry {
       this.#set(resource, 'started')
       resource.resolve(resource.value)
     } catch (error) {
-      if (!isCancelled(error) && !token.owns(error)) this.failures.add(error)
+      const known = this.resources.get(name) === resource
+      if (known && !isCancelled(error) && !token.owns(error)) this.failures.set(resource, error)
       this.#set(resource, 'failed', error)
       resource.reject(error)
       throw error
@@ -181,7 +182,7 @@ export class Registry {
     const context = (token: StopContext['token']): StopContext => ({ manager, reason, token })
     const hooks = async (phase: StopPhase): Promise<void> => {
       for (const hook of [...this.shutdownHooks].reverse()) {
-        if (hook.phase !== phase) continue
+        if (hook.phase !== phase || !this.shutdownHooks.has(hook)) continue
         await shutdown.step(phase, hook.name, hook.timeout, (token) => hook.run(context(token)))
       }
     }
@@ -202,6 +203,11 @@ export class Registry {
     this.#giveUp.cancelAfter(shutdown.share)
     await Promise.allSettled([...resources.values()].map(({ starting }) => starting))
     this.#giveUp.close()
+    for (const each of resources.values()) if (!each.starting) each.reject(error)
+    // Those of a start that failed are what `start` throws.
+    if (reason.kind !== 'start-failed') {
+      for (const each of this.failures.values()) shutdown.errors.add(each)
+    }
 
     await hooks('unready')
     const { unreadyDelay = 0, drainTimeout } = options
