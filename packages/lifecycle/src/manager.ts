@@ -142,7 +142,7 @@ export class AsyncManager implements AsyncDisposable {
     this.#assertOpen(`the resource "${name}"`)
     if (resources.has(name)) throw this.#misuse(`has a resource "${name}" already`)
     const late = this.#state !== 'idle'
-    if (late) checkGraph(new Map(resources).set(name, resource))
+    if (late) checkGraph(this.name, new Map(resources).set(name, resource))
     resources.set(name, resource)
     if (late) this.#registry.start(resource)
     return resource.handle
@@ -251,7 +251,7 @@ export class AsyncManager implements AsyncDisposable {
     this.#assertOpen('a start')
     if (this.#state !== 'idle') throw this.#misuse(`is ${this.#state}: it starts once`)
     const registry = this.#registry
-    checkGraph(registry.resources)
+    checkGraph(this.name, registry.resources)
     this.#set('starting')
     try {
       await registry.startAll()

@@ -99,9 +99,15 @@ describe('start', () => {
   })
 
   it.each([
-    [{ a: ['b'], b: ['c'], c: ['a'] }, 'Dependency cycle: "a" → "b" → "c" → "a"'],
-    [{ a: ['a'] }, 'Dependency cycle: "a" → "a"'],
-    [{ a: ['b'], b: ['nowhere'] }, 'Unknown dependency: "a" → "b" → "nowhere"'],
+    [
+      { a: ['b'], b: ['c'], c: ['a'] },
+      'AsyncManager "app" has a dependency cycle: "a" → "b" → "c" → "a"',
+    ],
+    [{ a: ['a'] }, 'AsyncManager "app" has a dependency cycle: "a" → "a"'],
+    [
+      { a: ['b'], b: ['nowhere'] },
+      'AsyncManager "app" has an unknown dependency: "a" → "b" → "nowhere"',
+    ],
   ])('refuses %o before it starts anything', async (graph, message) => {
     const start = vi.fn()
     const manager = new AsyncManager()
@@ -191,6 +197,13 @@ describe('start', () => {
     expect(thrown.message).toBe('"shop" did not start within 100 ms: waiting for "queue"')
   })
 
+  it('says what time it was allowed, not how long it took', async () => {
+    const manager = new AsyncManager({ startupTimeout: 20.4 })
+    manager.registerResource({ name: 'db', start: () => new Promise(() => {}) })
+    const thrown = await soon(manager.start().catch((e) => e))
+    expect(thrown.message).toBe('"app" did not start within 20.4 ms: waiting for "db"')
+  })
+
   it('gives up in bounded time on a start that never settles', async () => {
     const manager = new AsyncManager({ shutdownTimeout: 1_000 })
     manager.registerResource({ name: 'stuck', start: () => new Promise(() => {}) })
@@ -255,7 +268,7 @@ describe('start', () => {
     const late = manager.registerResource(book.spec('late', ['db']))
     expect(await soon(late.ready)).toBe('late')
     expect(() => manager.registerResource(book.spec('x', ['nowhere']))).toThrow(
-      'Unknown dependency',
+      'an unknown dependency',
     )
     const broken = manager.registerResource(book.spec('broken', [], { startError: error }))
     await expect(soon(broken.ready)).rejects.toBe(error)
@@ -316,7 +329,7 @@ describe('start', () => {
         manager.start().catch((e) => refused.push(e))
         manager.registerResource({ name: 'late', start })
         const unknown = { name: 'x', dependsOn: ['nowhere'], start }
-        expect(() => manager.registerResource(unknown)).toThrow('nknown dependency')
+        expect(() => manager.registerResource(unknown)).toThrow('an unknown dependency')
       },
     })
     const hook = vi.fn()
@@ -564,6 +577,23 @@ describe('shutdown', () => {
     const stopping = manager.shutdown()
     await vi.advanceTimersByTimeAsync(750)
     expect((await stopping).entries.map(({ duration }) => duration)).toEqual([500, 250])
+  })
+
+  it('has budgets of whole milliseconds', async () => {
+    const manager = new AsyncManager({ shutdownTimeout: 333 })
+    manager.addShutdownHook(() => new Promise(() => {}), { name: 'hung' })
+    const { errors } = await soon(manager.shutdown())
+    expect(String(errors)).toBe('TimeoutError: "stop of hung" timed out after 167 ms')
+  })
+
+  it('survives a chain of 20 000', async () => {
+    const manager = new AsyncManager()
+    const add = (i: number, last: number) =>
+      manager.registerResource({ close() {} }, { name: `${i}`, dependsOn: [`${last}`] })
+    for (let i = 1; i < 20_000; i++) add(i, i - 1)
+    await expect(manager.start()).rejects.toThrow('an unknown dependency')
+    add(0, 19_999)
+    await expect(manager.start()).rejects.toThrow('a dependency cycle')
   })
 
   it('takes nothing more once it was asked for', async () => {

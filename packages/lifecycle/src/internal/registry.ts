@@ -139,7 +139,6 @@ export class Registry {
     const { manager, options, resources } = this
     const { startupTimeout = Infinity } = options
     const operation = `start of ${manager.name}`
-    const began = performance.now()
     const done = keepAlive(startupTimeout)
     try {
       await limited(operation, { timeout: startupTimeout, end: this.#giveUp.token }, async () => {
@@ -160,9 +159,8 @@ export class Registry {
       if ((error as { operation?: string } | undefined)?.operation !== operation) throw error
       const waiting = [...resources.values()].filter(({ state }) => state === 'starting')
       const names = waiting.map(({ name }) => `"${name}"`).join(', ')
-      const ms = Math.round(performance.now() - began)
       throw new TimeoutError(
-        `"${manager.name}" did not start within ${ms} ms: waiting for ${names || 'a hook'}`,
+        `"${manager.name}" did not start within ${startupTimeout} ms: waiting for ${names || 'a hook'}`,
         { timeout: startupTimeout, operation },
       )
     } finally {
