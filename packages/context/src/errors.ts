@@ -29,19 +29,25 @@ interface Tree {
  * ```
  */
 export function collectErrors(error: unknown): unknown[] {
-  const found: unknown[] = []
+  const found = new Set<unknown>()
   const seen = new Set<unknown>()
-  const todo = [error] // the last is next: newest first
+  const todo = [error] // the last is next
   while (todo.length) {
-    const each = todo.pop()
-    if (seen.has(each)) continue
-    seen.add(each)
+    const each = todo.at(-1)
     const { name, error, suppressed, errors, cause } = (each ?? {}) as Tree
-    if (cause !== undefined) todo.push(cause)
-    if (name === 'SuppressedError') todo.push(suppressed, error)
+    let inside: readonly unknown[] | undefined
+    if (name === 'SuppressedError') inside = [suppressed, error]
     else if (Array.isArray(errors) && (name === 'AggregateError' || each instanceof AggregateError))
-      todo.push(...errors)
-    else found.push(each)
+      inside = errors
+    if (seen.has(each)) {
+      // What it comes from is listed.
+      todo.pop()
+      if (!inside) found.add(each)
+      continue
+    }
+    seen.add(each)
+    for (let i = inside?.length ?? 0; i--; ) todo.push(inside?.[i])
+    if (cause !== undefined) todo.push(cause)
   }
-  return found.reverse()
+  return [...found]
 }

@@ -1,7 +1,7 @@
 import { badValue, type CancellationToken, checkFunction } from '@uno-async/core'
 import type { AsyncContextManager, ContextOptions, ExitInfo, ExitResult } from './contracts.js'
-import { DONE } from './internal/info.js'
-import { Scope } from './internal/scope.js'
+import { DONE, wrongInfo } from './internal/info.js'
+import { deferred, Scope } from './internal/scope.js'
 
 /**
  * Collects what has to be cleaned up and does so in reverse order, each awaited before the next: an
@@ -146,10 +146,14 @@ export class AsyncExitStack implements AsyncDisposable {
    * @throws only what exits threw, never `info.error`; TypeError
    */
   close(info: ExitInfo = DONE): Promise<void> {
-    if (typeof info?.ok !== 'boolean') {
-      return Promise.reject(badValue('info', 'an ExitInfo', info, TypeError))
+    const wrong = wrongInfo(info)
+    if (wrong) return Promise.reject(wrong)
+    if (!this.#closing) {
+      const [closing, begin] = deferred<void>() // known before it begins: an exit may call this
+      this.#closing = closing
+      begin(this.#scope.exit(info).then(() => {}))
     }
-    return (this.#closing ??= this.#scope.exit(info).then(() => {}))
+    return this.#closing
   }
 
   [Symbol.asyncDispose](): Promise<void> {

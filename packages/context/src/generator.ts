@@ -73,8 +73,15 @@ class GeneratorManager<T> implements AsyncContextManager<T> {
 
   async enter(): Promise<T> {
     if (this.#generator) throw this.#misuse('was entered twice')
-    this.#generator = this.#make()
-    const result = await this.#generator.next()
+    const generator = this.#make()
+    if (typeof generator?.next !== 'function') {
+      await generator // of an async function: what it throws says more
+      throw this.#misuse(
+        'is not made by a generator: it takes an `async function*` that yields once',
+      )
+    }
+    this.#generator = generator
+    const result = await generator.next()
     if (result.done) throw this.#misuse('did not yield')
     return result.value
   }

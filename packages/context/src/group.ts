@@ -9,7 +9,7 @@ import {
 import type { AsyncContextManager, ContextOptions, ExitInfo, ExitResult } from './contracts.js'
 import { ContextProtocolError } from './errors.js'
 import { AsyncExitStack } from './exit-stack.js'
-import { DONE } from './internal/info.js'
+import { DONE, wrongInfo } from './internal/info.js'
 import { checkManager, Scope } from './internal/scope.js'
 
 /** What a group takes: a list or a record of context managers. */
@@ -45,10 +45,11 @@ export interface ContextGroupOptions extends ContextOptions {
  * await group.run(({ db, queue }) => `${db}, ${queue}`) // 'db, queue'
  * ```
  */
-export class AsyncContextGroup<M extends ContextManagers = readonly []>
+export class AsyncContextGroup<const M extends ContextManagers = readonly []>
   implements AsyncContextManager<ContextValues<M>>, AsyncDisposable
 {
   readonly name: string | undefined
+  readonly #what: string // for messages
   readonly #options: ContextGroupOptions
   readonly #declared: M
   readonly #added: AsyncContextManager<unknown>[] = []
@@ -62,7 +63,7 @@ export class AsyncContextGroup<M extends ContextManagers = readonly []>
    */
   constructor(managers: M = [] as never, options: ContextGroupOptions = {}) {
     for (const manager of list(managers)) checkManager(manager)
-    new Scope('', options) // checks them
+    this.#what = new Scope('AsyncContextGroup', options).what // checks them
     this.name = options.name
     this.#declared = managers
     this.#options = options
@@ -134,8 +135,10 @@ export class AsyncContextGroup<M extends ContextManagers = readonly []>
     }
   }
 
-  /** Exits all, those entered last first; nothing if it is not entered. @throws what exits threw */
+  /** Exits all, those entered last first; nothing if it is not entered. @throws what exits threw; TypeError */
   async exit(info: ExitInfo, token?: CancellationToken): Promise<ExitResult> {
+    const wrong = wrongInfo(info)
+    if (wrong) throw wrong
     this.#entered = false
     try {
       return await this.#scope?.exit(info, token, this.#options.exitConcurrently)
@@ -150,7 +153,7 @@ export class AsyncContextGroup<M extends ContextManagers = readonly []>
   }
 
   #misuse(what: string): ContextProtocolError {
-    return new ContextProtocolError(`Context group "${this.name ?? ''}" ${what}`)
+    return new ContextProtocolError(`${this.#what} ${what}`)
   }
 }
 
@@ -172,14 +175,16 @@ async function enterAll(scope: Scope, managers: readonly Manager[]): Promise<unk
   const source = new CancellationTokenSource({ signal: scope.enterToken })
   let first: unknown
   const settled = await Promise.allSettled(
-    managers.map((manager) =>
-      scope.enter(manager, source.token, CancellationToken.none).catch((error) => {
-        if (source.cancel(new CancelledError('Another one failed to enter', { cause: error }))) {
-          first = error
-        }
+    managers.map(async (manager) => {
+      try {
+        source.token.throwIfCancelled() // also when the one before has closed this
+        return await scope.enter(manager, source.token, CancellationToken.none)
+      } catch (error) {
+        const message = `${scope.what}: another one failed to enter`
+        if (source.cancel(new CancelledError(message, { cause: error }))) first = error
         throw error
-      }),
-    ),
+      }
+    }),
   )
   const { token } = source
   source.close()
@@ -194,8 +199,12 @@ async function enterAll(scope: Scope, managers: readonly Manager[]): Promise<unk
     .map(({ reason }) => reason)
     .filter((error) => !isCancelled(error) && !token.owns(error))
   if (real.length > 1) {
-    throw new AggregateError(real, `${real.length} of ${managers.length} failed to enter`)
+    throw new AggregateError(
+      real,
+      `${scope.what}: ${real.length} of ${managers.length} failed to enter`,
+    )
   }
+  if (real.length) throw real[0]
   scope.enterToken.throwIfCancelled()
-  throw real.length ? real[0] : first
+  throw first
 }

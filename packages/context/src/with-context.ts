@@ -4,7 +4,7 @@ import { AsyncExitStack } from './exit-stack.js'
 
 /**
  * Enters a context manager, runs body with its value, and exits whatever happened; gives what body gives,
- * undefined if the exit swallowed its error. A disposable is its own value.
+ * undefined if the exit swallowed its error. A disposable is its own value, and disposed in any case.
  *
  * Cancelled while it enters, it waits for that and exits at once; cancelled later, it waits for body.
  *
@@ -36,8 +36,17 @@ export async function withContext<T, R>(
   options?: ContextOptions,
 ): Promise<R | undefined> {
   checkFunction('body', body)
+  const { enter, exit } = (manager ?? {}) as Partial<AsyncContextManager<T>>
+  // A disposable may well have one of these methods.
+  const isManager = !manager || (typeof enter === 'function' && typeof exit === 'function')
+  const { cancelled, error } = CancellationToken.from(options?.signal)
+  if (cancelled && !isManager) {
+    const stack = new AsyncExitStack(options)
+    stack.use(manager as AsyncDisposable)
+    await stack.close({ ok: false, error, cancelled })
+    throw error
+  }
   return AsyncExitStack.run(async (stack, token) => {
-    const isManager = !manager || typeof (manager as AsyncContextManager<T>).enter === 'function'
     const value = isManager
       ? await stack.enter(manager as AsyncContextManager<T>)
       : stack.use(manager as AsyncDisposable)

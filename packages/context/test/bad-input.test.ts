@@ -39,6 +39,7 @@ describe('bad options', () => {
     const error = (await attempt.catch((e) => e)) as Error
     expect(error instanceof TypeError || error instanceof RangeError).toBe(true)
     expect(error.message).toContain(`Expected \`${option}\``)
+    if (option === 'name') expect(error).toBeInstanceOf(TypeError)
   })
 
   it.each(Object.entries(uses))(
@@ -90,6 +91,13 @@ describe('bad arguments', () => {
     await expect(stack.close(value as never)).rejects.toThrow('Expected `info` to be an ExitInfo')
     expect(stack.state).toBe('open')
     await stack.close()
+  })
+
+  it.each([undefined, null, 1, 'x', {}])('the exit of a group refuses %s', async (value) => {
+    const group = new AsyncContextGroup([manager])
+    await group.enter()
+    await expect(group.exit(value as never)).rejects.toThrow('Expected `info` to be an ExitInfo')
+    expect(group.entered).toBe(true)
   })
 
   it('refuses a manager that lacks one of its methods before entering it', async () => {

@@ -57,17 +57,18 @@ it('gives what the stack was given', () => {
 })
 
 it('gives the values of a group in the same places', () => {
-  void new AsyncContextGroup([db, count] as const).run(([a, b]) => {
+  void new AsyncContextGroup([db, count]).run(([a, b]) => {
     expectTypeOf(a).toEqualTypeOf<{ query: string }>()
     expectTypeOf(b).toEqualTypeOf<number>()
   })
   void new AsyncContextGroup({ db, count }).run((values) => {
     expectTypeOf(values).toEqualTypeOf<{ db: { query: string }; count: number }>()
   })
-  void new AsyncContextGroup([count]).run((values) =>
-    expectTypeOf(values).toEqualTypeOf<number[]>(),
-  )
-  expectTypeOf(new AsyncContextGroup([count])).toExtend<AsyncContextManager<number[]>>()
+  const counts = [count] // of whatever length
+  void new AsyncContextGroup(counts).run((values) => expectTypeOf(values).toEqualTypeOf<number[]>())
+  expectTypeOf(new AsyncContextGroup(counts)).toExtend<AsyncContextManager<number[]>>()
+  const declared: AsyncContextGroup<AsyncContextManager<number>[]> = new AsyncContextGroup([count])
+  expectTypeOf(declared.enter()).resolves.toEqualTypeOf<number[]>()
 })
 
 it('narrows ExitInfo', () => {

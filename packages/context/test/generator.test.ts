@@ -275,9 +275,15 @@ describe('misuse', () => {
     expect(second.status).toBe('rejected')
   })
 
-  it('refuses what is no generator function', async () => {
-    const manager = asyncContextManager((async () => {}) as never)()
-    await expect(withContext(manager, () => {})).rejects.toBeInstanceOf(TypeError)
+  it('names a function that is no generator', async () => {
+    const five = asyncContextManager((async () => 5) as never, { name: 'five' })
+    const error = await withContext(five(), fail).catch((e) => e)
+    expect(error).toBeInstanceOf(ContextProtocolError)
+    expect(error.message).toBe(
+      'Context manager "five" is not made by a generator: it takes an `async function*` that yields once',
+    )
+    const broken = asyncContextManager((async () => fail()) as never)
+    await expect(withContext(broken(), () => {})).rejects.toBe(body)
   })
 })
 

@@ -279,7 +279,7 @@ describe('AsyncContextGroup, all at once', () => {
     const error = await run
     expect(error).toBeInstanceOf(AggregateError)
     expect(error.errors).toEqual([second, first]) // as declared
-    expect(error.message).toBe('2 of 3 failed to enter')
+    expect(error.message).toBe('AsyncContextGroup: 2 of 3 failed to enter')
   })
 
   it('throws the cancellation when there is nothing else', async () => {
@@ -296,6 +296,19 @@ describe('AsyncContextGroup, all at once', () => {
     controller.abort(first)
     expect(await run).toBe(first)
     expect(book.log.at(-1)).toBe('-a')
+  })
+
+  it('throws the real failure that comes after a cancellation', async () => {
+    const controller = new AbortController()
+    const managers = [
+      { enter: () => delay(5).then(() => Promise.reject(first)), exit: () => {} },
+      new Book().make('b', { enter: 1_000 }),
+    ]
+    const group = new AsyncContextGroup(managers, { concurrent: true, signal: controller.signal })
+    const run = group.run(() => 0).catch((e) => e)
+    controller.abort()
+    await vi.advanceTimersByTimeAsync(10)
+    expect(await run).toBe(first)
   })
 
   it('exits all when it is cancelled and all make it', async () => {
@@ -340,7 +353,7 @@ describe('misuse of a group', () => {
   it('refuses to be entered twice', async () => {
     const group = new AsyncContextGroup([new Book().make('a')], { name: 'g' })
     await group.run(async () => {
-      await expect(group.enter()).rejects.toThrow('Context group "g" was entered twice')
+      await expect(group.enter()).rejects.toThrow('AsyncContextGroup "g" was entered twice')
       expect(group.entered).toBe(true)
     })
   })
@@ -376,5 +389,27 @@ describe('misuse of a group', () => {
     await group.exit({ ok: true })
     expect(await entering).toBeInstanceOf(ClosedError)
     expect(book.log).toEqual(['>a', '+a', '>b', '-a'])
+  })
+  it.each([false, true])('can be exited by what it enters, concurrent: %s', async (concurrent) => {
+    const book = new Book()
+    const group: AsyncContextGroup<AsyncContextManager<unknown>[]> = new AsyncContextGroup(
+      [book.make('a'), { ...book.make('b'), enter: () => void group.exit({ ok: true }) }],
+      { concurrent },
+    )
+    for (const each of ['c', 'd']) group.add(book.make(each))
+    const error = await group.enter().catch((e) => e)
+    expect(error).toBeInstanceOf(ClosedError)
+    expect(error.message).toBe('AsyncContextGroup was closed during the enter')
+    expect(book.log.slice(0, 2)).toEqual(['>a', '+a'])
+    expect(book.log.slice(2).sort()).toEqual(['-a', '-b'])
+  })
+
+  it('exits what was entering when that exits the group', async () => {
+    const book = new Book()
+    const group = new AsyncContextGroup([book.make('a')])
+    await group.enter()
+    const enter = () => void group[Symbol.asyncDispose]()
+    await expect(group.enterContext({ ...book.make('b'), enter })).rejects.toThrow(ClosedError)
+    expect(book.log).toEqual(['>a', '+a', '-b', '-a'])
   })
 })

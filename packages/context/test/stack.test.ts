@@ -51,6 +51,37 @@ describe('AsyncExitStack', () => {
     expect(exit).toHaveBeenCalledTimes(1)
   })
 
+  it('gives an exit that calls close the same promise', async () => {
+    const error = new Error('exit')
+    const inner: Promise<void>[] = []
+    const stack = new AsyncExitStack()
+    stack.defer(async () => {
+      await Promise.resolve()
+      throw error
+    })
+    stack.defer(() => void inner.push(stack.close()))
+    const outer = stack.close()
+    expect(inner[0]).toBe(outer)
+    await expect(outer).rejects.toBe(error)
+    expect(stack.state).toBe('closed')
+  })
+
+  it.each(['close', 'move'] as const)(
+    'exits what it was entering when that calls %s',
+    async (verb) => {
+      for (const enter of [(it: () => void) => it(), async (it: () => void) => it()]) {
+        const exit = vi.fn()
+        const stack = new AsyncExitStack()
+        const entering = stack.enter({ enter: () => enter(() => void stack[verb]()), exit })
+        await expect(entering).rejects.toThrow(ClosedError)
+        expect(exit).toHaveBeenCalledTimes(1)
+        expect(stack.size).toBe(0)
+        await stack.close()
+        expect(stack.state).toBe('closed')
+      }
+    },
+  )
+
   it('throws the only failure as it is', async () => {
     const error = new Error('only')
     const stack = new AsyncExitStack()

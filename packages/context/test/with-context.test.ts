@@ -1,5 +1,6 @@
 import {
   type AsyncContextManager,
+  AsyncExitStack,
   collectErrors,
   type ExitInfo,
   enterContext,
@@ -13,6 +14,7 @@ const body = new Error('body')
 const fail = () => {
   throw body
 }
+const unreachable = () => expect.unreachable()
 const recorder = (): AsyncContextManager<string> & { infos: ExitInfo[] } => {
   const infos: ExitInfo[] = []
   return { infos, enter: () => 'value', exit: (info) => void infos.push(info) }
@@ -29,6 +31,24 @@ describe('withContext', () => {
     const manager = recorder()
     await expect(withContext(manager, fail)).rejects.toBe(body)
     expect(manager.infos).toEqual([{ ok: false, error: body, cancelled: false }])
+  })
+
+  it('takes a disposable with an enter method for what it is', async () => {
+    const stack = new AsyncExitStack()
+    expect(await withContext(stack, (it) => it === stack)).toBe(true)
+    expect(stack.state).toBe('closed')
+  })
+
+  it('disposes what it was given when it is cancelled already', async () => {
+    const dispose = vi.fn()
+    const controller = new AbortController()
+    controller.abort(body)
+    const signal = controller.signal
+    const disposable = { [Symbol.dispose]: dispose }
+    await expect(withContext(disposable, unreachable, { signal })).rejects.toBe(body)
+    expect(dispose).toHaveBeenCalledTimes(1)
+    const slow = { [Symbol.asyncDispose]: () => Promise.reject(new Error('dispose')) }
+    await expect(withContext(slow, unreachable, { signal })).rejects.toThrow('dispose')
   })
 
   it('gives undefined when the exit swallowed the error', async () => {
@@ -168,7 +188,14 @@ describe('collectErrors', () => {
     const loop = new Error('loop')
     loop.cause = suppressed(loop, d)
     expect(collectErrors(loop)).toEqual([d, loop])
-    expect(collectErrors(new AggregateError([a, b, a]))).toEqual([b, a])
+    expect(collectErrors(new AggregateError([a, b, a]))).toEqual([a, b])
+  })
+
+  it('puts a cause first that also stands beside what it caused', () => {
+    const caused = new Error('caused', { cause: a })
+    expect(collectErrors(new AggregateError([caused, a]))).toEqual([a, caused])
+    expect(collectErrors(new AggregateError([a, caused]))).toEqual([a, caused])
+    expect(collectErrors(suppressed(a, caused))).toEqual([a, caused])
   })
 
   it.each([[undefined], [null], ['text'], [0]])('takes %s as it is', (value) => {
@@ -184,6 +211,11 @@ describe('collectErrors', () => {
     let error: unknown = a
     for (let i = 0; i < 100_000; i++) error = suppressed(i, error)
     expect(collectErrors(error)).toHaveLength(100_001)
+  })
+
+  it('survives 200 000 errors side by side', () => {
+    const errors = Array.from({ length: 200_000 }, (_, i) => i)
+    expect(collectErrors(new AggregateError(errors))).toEqual(errors)
   })
 })
 

@@ -2,6 +2,7 @@ import {
   type Cancellation,
   CancellationToken,
   CancellationTokenSource,
+  checkFunction,
   delay,
 } from '@uno-async/core'
 import { noop } from './internal/limited.js'
@@ -39,15 +40,18 @@ export async function closeServer(
   server: ClosableServer,
   options: { signal?: Cancellation | undefined } = {},
 ): Promise<void> {
+  for (const method of ['close', 'closeIdleConnections', 'closeAllConnections'] as const) {
+    checkFunction(`server.${method}`, server?.[method])
+  }
   const token = CancellationToken.from(options.signal)
   const done = new CancellationTokenSource()
   const closed = new Promise<void>((resolve, reject) => {
     server.close((error) => {
-      done.cancel()
       if (error && (error as { code?: string }).code !== 'ERR_SERVER_NOT_RUNNING') reject(error)
       else resolve()
     })
-  })
+  }).finally(() => done.cancel())
+  closed.catch(noop) // until it is waited for
   const cut = token.onCancelled(() => server.closeAllConnections())
   while (!done.token.cancelled) {
     server.closeIdleConnections()

@@ -69,12 +69,12 @@ export interface ResourceSpec<T> {
   dependsOn?: readonly string[] | undefined
   start(context: StartContext): T | PromiseLike<T>
   /** Takes no new work and waits for what is in flight. Before anything is cancelled or stopped. */
-  drain?(value: T, context: StopContext): unknown
-  stop?(value: T, context: StopContext): unknown
+  drain?: ((value: T, context: StopContext) => unknown) | undefined
+  stop?: ((value: T, context: StopContext) => unknown) | undefined
   /** Last of all, when everything is stopped: logs and telemetry. */
-  flush?(value: T, context: StopContext): unknown
+  flush?: ((value: T, context: StopContext) => unknown) | undefined
   /** For `health()`: fails by throwing, or by giving false. */
-  check?(value: T, token: CancellationToken): unknown
+  check?: ((value: T, token: CancellationToken) => unknown) | undefined
   /** Default `Infinity`, within the manager's `startupTimeout`. */
   startTimeout?: Milliseconds | undefined
   /** Default half of the time that is left for the whole stop. */

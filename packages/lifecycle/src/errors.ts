@@ -15,7 +15,7 @@ export class ShutdownError extends CancelledError {
   readonly reason: ShutdownReason
 
   constructor(message: string, reason: ShutdownReason) {
-    super(message, { cause: reason.error })
+    super(message, { cause: reason.error ?? reason.detail })
     this.reason = reason
   }
 }

@@ -10,7 +10,7 @@ import type { Resource } from './internal/resource.js'
 
 type Check = HealthReport['checks'][number]
 
-/** Checks all that is started and can be checked, at once. @internal */
+/** Checks all that is started and can be checked, at once; what failed to start fails. @internal */
 export async function runChecks(
   resources: Iterable<Resource>,
   options: { signal?: Cancellation | undefined; timeout?: Milliseconds | undefined },
@@ -19,7 +19,7 @@ export async function runChecks(
   checkMilliseconds('timeout', timeout)
   const end = CancellationToken.from(signal)
   end.throwIfCancelled()
-  const check = async ({ name, spec, value }: Resource): Promise<Check> => {
+  const check = async ({ name, spec, value, state, ready }: Resource): Promise<Check> => {
     const began = performance.now()
     const operation = `check of ${name}`
     const result = (outcome: Check['outcome'], error?: unknown): Check => {
@@ -27,7 +27,9 @@ export async function runChecks(
       return error === undefined ? plain : { ...plain, error }
     }
     try {
-      const good = await limited(operation, { timeout, end }, (token) => spec.check?.(value, token))
+      const good = await limited(operation, { timeout, end }, (token) =>
+        state === 'failed' ? ready : spec.check?.(value, token),
+      )
       return result(good === false ? 'error' : 'ok')
     } catch (error) {
       end.throwIfCancelled()
@@ -35,9 +37,11 @@ export async function runChecks(
       return result(late ? 'timeout' : 'error', error)
     }
   }
-  const up = [...resources].filter(({ state, spec }) => state === 'started' && spec.check)
+  const checked = [...resources].filter(
+    ({ state, spec }) => state === 'failed' || (state === 'started' && spec.check),
+  )
   const done = keepAlive(timeout)
-  return Promise.all(up.map(check)).finally(done)
+  return Promise.all(checked.map(check)).finally(done)
 }
 
 /** Answers `/live`, `/ready` and `/health`, at the end of whatever path. @internal */

@@ -73,7 +73,6 @@ export class AsyncManager implements AsyncDisposable {
   #since: number | undefined // running since, on the performance.now() scale
   #ready = false
   #count = 0 // of what was registered or made without a name
-  #startup: Promise<void> | undefined
   #shutdown: Shutdown | undefined
   #stopping: Promise<ShutdownReport> | undefined
   #waiting: Promise<ShutdownReport> | undefined
@@ -142,9 +141,10 @@ export class AsyncManager implements AsyncDisposable {
     const { name } = resource
     this.#assertOpen(`the resource "${name}"`)
     if (resources.has(name)) throw this.#misuse(`has a resource "${name}" already`)
-    if (this.#startup !== undefined) checkGraph(new Map(resources).set(name, resource))
+    const late = this.#state !== 'idle'
+    if (late) checkGraph(this.name, new Map(resources).set(name, resource))
     resources.set(name, resource)
-    if (this.#startup !== undefined) this.#registry.start(resource)
+    if (late) this.#registry.start(resource)
     return resource.handle
   }
 
@@ -154,7 +154,10 @@ export class AsyncManager implements AsyncDisposable {
     const name = typeof handle === 'string' ? handle : handle.name
     const resource = resources.get(name)
     const its = resource && (handle === name || handle === resource.handle)
-    return its === true && !this.shuttingDown && resources.delete(name)
+    if (!its || this.shuttingDown) return false
+    this.#registry.failures.delete(resource)
+    if (!resource.starting) resource.reject(this.#misuse(`let go of "${name}" before its start`))
+    return resources.delete(name)
   }
 
   /**
@@ -245,19 +248,18 @@ export class AsyncManager implements AsyncDisposable {
    * @throws LifecycleError if it was started or stopped before, for an unknown dependency and for a cycle, before anything is started; what failed, an AggregateError for two or more; TimeoutError; ShutdownError if it was told to stop
    */
   async start(): Promise<void> {
-    if (this.#startup !== undefined) throw this.#misuse(`is ${this.#state}: it starts once`)
     this.#assertOpen('a start')
+    if (this.#state !== 'idle') throw this.#misuse(`is ${this.#state}: it starts once`)
     const registry = this.#registry
-    checkGraph(registry.resources)
+    checkGraph(this.name, registry.resources)
     this.#set('starting')
-    this.#startup = registry.startAll()
     try {
-      await this.#startup
+      await registry.startAll()
     } catch (error) {
       await (this.#stopping ??
         this.shutdown({ kind: 'start-failed', error } satisfies ShutdownReason))
       if (this.#error?.reason.kind !== 'start-failed') throw this.#error
-      const errors = [...registry.failures]
+      const errors = [...new Set(registry.failures.values())]
       if (errors.length < 2) throw error
       throw new AggregateError(
         errors,

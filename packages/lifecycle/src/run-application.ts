@@ -33,12 +33,14 @@ export interface RunOptions<S> {
     readonly token: CancellationToken
   }): S | PromiseLike<S>
   /** The work: when it ends, the application stops. Left out: it runs until told to stop. */
-  main?(state: S, context: RunContext): unknown
+  main?: ((state: S, context: RunContext) => unknown) | undefined
   /** Last, when all is stopped; also after a start that failed half way. Its token is cancelled when the rest of `shutdownTimeout` is spent. */
-  cleanup?(
-    state: S | undefined,
-    context: { readonly reason: ShutdownReason; readonly token: CancellationToken },
-  ): unknown
+  cleanup?:
+    | ((
+        state: S | undefined,
+        context: { readonly reason: ShutdownReason; readonly token: CancellationToken },
+      ) => unknown)
+    | undefined
   /** Default: a fresh one, given by `getAsyncManager` from now on. */
   manager?: AsyncManager | undefined
   /** Default SIGINT, SIGTERM, SIGHUP, and on Windows SIGBREAK; false: none. */
@@ -99,7 +101,8 @@ export async function runApplication<S>(options: RunOptions<S>): Promise<Shutdow
   // An application that exits keeps listening: one late signal must not change how it ends.
   if (!exits || replaced) run.close()
   await delay(1) // what was closed just now is gone in a moment
-  const held = minus(host.activeResources(), before)
+  // What a forced exit leaves behind holds the event loop, and so do our own timers.
+  const held = run.forced ? [] : minus(host.activeResources(), before)
   const full = held.length ? { ...report, activeResources: held } : report
   if (replaced || exit === 'never' || (exit === 'auto' && !exits)) return full
   if (full.errors.length || full.code) host.print(formatReport(full))
@@ -190,7 +193,7 @@ class Run<S> {
       this.#startup = (async () => token.run(() => startup({ manager, token })))()
       this.#state = await this.#startup
       this.#startup = undefined
-      if (this.#reason) return
+      if (this.#reason || manager.shuttingDown) return
       await manager.start()
     } catch (error) {
       this.#startup = undefined
@@ -212,7 +215,7 @@ class Run<S> {
   async #end(stopped: Promise<ShutdownReport>): Promise<ShutdownReport> {
     const report = await stopped
     const { reason } = report
-    const rest = Math.max(0, this.#manager.shutdownTimeout - this.#age)
+    const rest = Math.max(0, Math.ceil(this.#manager.shutdownTimeout - this.#age))
     const end = new Shutdown(this.#manager.name, rest, reason, noop)
     if (this.#startup !== undefined) {
       await end.step('stop', 'startup', undefined, () => this.#startup?.then(noop, noop))
@@ -245,7 +248,9 @@ class Run<S> {
     const coded = { ...report, code }
     if (typeof exitCodes !== 'function') return coded
     try {
-      return { ...coded, code: exitCodes(coded) }
+      const code = exitCodes(coded)
+      if (Number.isInteger(code) && code >= 0 && code < 256) return { ...coded, code }
+      throw badValue('exitCodes()', 'an integer from 0 to 255', code)
     } catch (error) {
       return { ...coded, code: 1, errors: [...coded.errors, error] }
     }
@@ -255,7 +260,9 @@ class Run<S> {
     if (this.#reason) return
     this.#reason = reason
     this.#since ??= performance.now()
-    this.#told.cancel(new ShutdownError(`Told to stop (${reason.kind})`, reason))
+    this.#told.cancel(
+      new ShutdownError(`"${this.#manager.name}" was told to stop (${reason.kind})`, reason),
+    )
     const begin = (): void => void this.#manager.shutdown(reason)
     const startup = this.#startup
     if (!startup) return begin()

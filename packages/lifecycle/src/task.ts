@@ -176,7 +176,9 @@ function checkOptions({
   significant,
   restart,
 }: ManagedTaskOptions): void {
-  if (name !== undefined && typeof name !== 'string') throw badValue('name', 'a string', name)
+  if (name !== undefined && typeof name !== 'string') {
+    throw badValue('name', 'a string', name, TypeError)
+  }
   if (significant !== undefined && typeof significant !== 'boolean') {
     throw badValue('significant', 'a boolean', significant, TypeError)
   }

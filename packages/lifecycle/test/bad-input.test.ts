@@ -5,7 +5,7 @@ import {
   runApplication,
   setAsyncManager,
 } from '@uno-async/lifecycle'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 
 const duration = [null, 'x', NaN, -1, {}]
 const name = [null, 1, {}]
@@ -112,6 +112,7 @@ describe('bad options', () => {
       (e) => e,
     )) as Error
     expect(error instanceof TypeError || error instanceof RangeError).toBe(true)
+    if (option === 'name') expect(error).toBeInstanceOf(TypeError)
     expect(error.message).toMatch(new RegExp(`^Expected \`(restart\\.)?${option}\` to be`))
   })
 
@@ -127,6 +128,27 @@ describe('bad options', () => {
     if (Object(value) !== value && typeof value !== 'string')
       expect(() => asTask(value as never)).toThrow(TypeError)
     expect(() => asTask('x')(value as never)).toThrow(TypeError)
+  })
+
+  it.each([undefined, null, 1, 'x', {}, { close: none }])(
+    'closeServer refuses %s, once',
+    async (value) => {
+      const unhandled = vi.fn()
+      process.on('unhandledRejection', unhandled)
+      const closing = closeServer(value as never)
+      await expect(closing).rejects.toThrow(/^Expected `server\.\w+` to be a function/)
+      await new Promise(setImmediate)
+      process.off('unhandledRejection', unhandled)
+      expect(unhandled).not.toHaveBeenCalled()
+    },
+  )
+
+  it('closeServer throws what close throws', async () => {
+    const close = () => {
+      throw new Error('broken')
+    }
+    const server = { close, closeIdleConnections: none, closeAllConnections: none }
+    await expect(closeServer(server)).rejects.toThrow('broken')
   })
 
   it('takes options that are undefined, 0 or Infinity', async () => {

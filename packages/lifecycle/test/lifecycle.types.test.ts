@@ -5,6 +5,7 @@ import {
   asTask,
   type ManagedTask,
   type ResourceHandle,
+  type ResourceSpec,
   runApplication,
   type ShutdownReport,
 } from '@uno-async/lifecycle'
@@ -26,6 +27,17 @@ it('infers what a resource is', () => {
   expectTypeOf(manager.registerResource(server)).toEqualTypeOf<ResourceHandle<typeof server>>()
   // @ts-expect-error not an object
   manager.registerResource(1)
+})
+
+it('takes undefined for everything that may be left out', () => {
+  const none = { drain: undefined, stop: undefined, flush: undefined, check: undefined }
+  const times = { startTimeout: undefined, drainTimeout: undefined, stopTimeout: undefined }
+  const start = () => new Map<string, number>()
+  const spec: ResourceSpec<Map<string, number>> = { name: 'x', start, ...none, ...times }
+  expectTypeOf(new AsyncManager().registerResource(spec)).toEqualTypeOf<
+    ResourceHandle<Map<string, number>>
+  >()
+  void runApplication({ startup: () => 1, main: undefined, cleanup: undefined })
 })
 
 it('keeps the results of tasks', () => {

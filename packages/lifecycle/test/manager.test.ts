@@ -99,9 +99,15 @@ describe('start', () => {
   })
 
   it.each([
-    [{ a: ['b'], b: ['c'], c: ['a'] }, 'Dependency cycle: "a" → "b" → "c" → "a"'],
-    [{ a: ['a'] }, 'Dependency cycle: "a" → "a"'],
-    [{ a: ['b'], b: ['nowhere'] }, 'Unknown dependency: "a" → "b" → "nowhere"'],
+    [
+      { a: ['b'], b: ['c'], c: ['a'] },
+      'AsyncManager "app" has a dependency cycle: "a" → "b" → "c" → "a"',
+    ],
+    [{ a: ['a'] }, 'AsyncManager "app" has a dependency cycle: "a" → "a"'],
+    [
+      { a: ['b'], b: ['nowhere'] },
+      'AsyncManager "app" has an unknown dependency: "a" → "b" → "nowhere"',
+    ],
   ])('refuses %o before it starts anything', async (graph, message) => {
     const start = vi.fn()
     const manager = new AsyncManager()
@@ -191,6 +197,13 @@ describe('start', () => {
     expect(thrown.message).toBe('"shop" did not start within 100 ms: waiting for "queue"')
   })
 
+  it('says what time it was allowed, not how long it took', async () => {
+    const manager = new AsyncManager({ startupTimeout: 20.4 })
+    manager.registerResource({ name: 'db', start: () => new Promise(() => {}) })
+    const thrown = await soon(manager.start().catch((e) => e))
+    expect(thrown.message).toBe('"app" did not start within 20.4 ms: waiting for "db"')
+  })
+
   it('gives up in bounded time on a start that never settles', async () => {
     const manager = new AsyncManager({ shutdownTimeout: 1_000 })
     manager.registerResource({ name: 'stuck', start: () => new Promise(() => {}) })
@@ -255,13 +268,76 @@ describe('start', () => {
     const late = manager.registerResource(book.spec('late', ['db']))
     expect(await soon(late.ready)).toBe('late')
     expect(() => manager.registerResource(book.spec('x', ['nowhere']))).toThrow(
-      'Unknown dependency',
+      'an unknown dependency',
     )
     const broken = manager.registerResource(book.spec('broken', [], { startError: error }))
     await expect(soon(broken.ready)).rejects.toBe(error)
     expect(manager.ready).toBe(true)
     await soon(manager.shutdown())
     expect(book.log.slice(-2)).toEqual(['-late', '-db'])
+  })
+
+  it('fails its health and its report with a late start that failed', async () => {
+    const manager = new AsyncManager()
+    await manager.start()
+    const late = { name: 'late', start: () => Promise.reject(error) }
+    manager.registerResource(late)
+    await vi.advanceTimersByTimeAsync(0)
+    expect(await manager.health()).toMatchObject({
+      status: 'failing',
+      ready: true,
+      checks: [{ name: 'late', outcome: 'error', error }],
+    })
+    expect(await manager.shutdown()).toMatchObject({ code: 1, errors: [error] })
+    const other = new AsyncManager()
+    await other.start()
+    await expect(other.registerResource(late).ready).rejects.toBe(error)
+    expect(other.unregisterResource('late')).toBe(true) // whoever takes it out knows
+    expect((await other.health()).status).toBe('ok')
+    expect(await other.shutdown()).toMatchObject({ code: 0, errors: [] })
+  })
+
+  it('reports a start that failed while it was told to stop', async () => {
+    const manager = new AsyncManager()
+    manager.registerResource({
+      name: 'a',
+      start: () => delay(10).then(() => Promise.reject(error)),
+    })
+    const starting = manager.start().catch((e) => e)
+    await vi.advanceTimersByTimeAsync(1)
+    const report = await soon(manager.shutdown())
+    expect(await starting).toBeInstanceOf(ShutdownError)
+    expect(report).toMatchObject({ code: 1, errors: [error], reason: { kind: 'requested' } })
+  })
+
+  it('settles what is waited for when it is never started', async () => {
+    const manager = new AsyncManager()
+    const spec = { start: () => expect.unreachable() }
+    const [gone, left] = ['gone', 'left'].map((name) => manager.registerResource({ name, ...spec }))
+    manager.unregisterResource('gone')
+    await expect(gone?.ready).rejects.toThrow(LifecycleError)
+    await manager.shutdown()
+    await expect(left?.ready).rejects.toThrow(ShutdownError)
+  })
+
+  it('refuses a start from within, and starts what is registered there', async () => {
+    const refused: unknown[] = []
+    const start = vi.fn()
+    const manager = new AsyncManager({
+      onEvent: ({ state, type }) => {
+        if (type !== 'manager' || state !== 'starting') return
+        manager.start().catch((e) => refused.push(e))
+        manager.registerResource({ name: 'late', start })
+        const unknown = { name: 'x', dependsOn: ['nowhere'], start }
+        expect(() => manager.registerResource(unknown)).toThrow('an unknown dependency')
+      },
+    })
+    const hook = vi.fn()
+    manager.addStartupHook(hook)
+    await manager.start()
+    expect(refused).toEqual([expect.any(LifecycleError)])
+    expect([hook.mock.calls.length, start.mock.calls.length]).toEqual([1, 1])
+    await manager.shutdown()
   })
 
   it('waits for what a start registers', async () => {
@@ -407,6 +483,15 @@ describe('shutdown', () => {
     expect(log).toEqual([3, 2, 1])
   })
 
+  it('does not run a hook that one before it has taken out', async () => {
+    const manager = new AsyncManager()
+    const hook = vi.fn()
+    const registration = manager.addShutdownHook(hook)
+    manager.addShutdownHook(() => registration.dispose())
+    await manager.shutdown()
+    expect(hook).not.toHaveBeenCalled()
+  })
+
   it('takes the budget of one hung resource out of twenty, not the sum', async () => {
     const book = new Book()
     const manager = new AsyncManager()
@@ -494,6 +579,23 @@ describe('shutdown', () => {
     expect((await stopping).entries.map(({ duration }) => duration)).toEqual([500, 250])
   })
 
+  it('has budgets of whole milliseconds', async () => {
+    const manager = new AsyncManager({ shutdownTimeout: 333 })
+    manager.addShutdownHook(() => new Promise(() => {}), { name: 'hung' })
+    const { errors } = await soon(manager.shutdown())
+    expect(String(errors)).toBe('TimeoutError: "stop of hung" timed out after 167 ms')
+  })
+
+  it('survives a chain of 20 000', async () => {
+    const manager = new AsyncManager()
+    const add = (i: number, last: number) =>
+      manager.registerResource({ close() {} }, { name: `${i}`, dependsOn: [`${last}`] })
+    for (let i = 1; i < 20_000; i++) add(i, i - 1)
+    await expect(manager.start()).rejects.toThrow('an unknown dependency')
+    add(0, 19_999)
+    await expect(manager.start()).rejects.toThrow('a dependency cycle')
+  })
+
   it('takes nothing more once it was asked for', async () => {
     const manager = new AsyncManager({ name: 'shop' })
     const stopping = manager.shutdown()
@@ -511,6 +613,15 @@ describe('shutdown', () => {
     const manager = new AsyncManager({ signal: source.token })
     source.cancel('why')
     expect((await manager.waitForShutdown()).reason).toEqual({ kind: 'signal', detail: 'why' })
+  })
+
+  it('tells whoever waits for the start what the signal was cancelled with', async () => {
+    const controller = new AbortController()
+    const manager = new AsyncManager({ signal: controller.signal })
+    manager.registerResource({ name: 'a', start: ({ token }) => delay(10, { signal: token }) })
+    const starting = manager.start().catch((e) => e)
+    controller.abort(error)
+    expect((await soon(starting)).cause).toBe(error)
   })
 
   it('cancels the token with a ShutdownError that tells why', async () => {

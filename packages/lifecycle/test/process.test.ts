@@ -32,5 +32,7 @@ describe('a process', { concurrent: true }, () => {
     await app.signal('SIGTERM').saw('stopping')
     await new Promise((resolve) => setTimeout(resolve, 200))
     expect(await app.signal('SIGINT').exit()).toBe(130)
+    expect(app.err).toContain('abandoned')
+    expect(app.err).not.toContain('still holding the event loop')
   })
 })

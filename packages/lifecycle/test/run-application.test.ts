@@ -99,6 +99,47 @@ describe('runApplication, in a test runner', () => {
     expect(report).toMatchObject({ code: 1, errors: [error] })
   })
 
+  it.each([undefined, null, NaN, -1, 1.5, 256, 'x', Promise.resolve(0)])(
+    'ends with an error when the function for the code gives %s',
+    async (code) => {
+      const exitCodes = () => code as never
+      const startup = () => {}
+      const clean = await runApplication({ exit: 'never', exitCodes, startup, main: startup })
+      expect([clean.code, String(clean.errors)]).toEqual([
+        1,
+        expect.stringContaining('Expected `exitCodes()` to be an integer from 0 to 255'),
+      ])
+      const main = () => Promise.reject(error)
+      const failed = await runApplication({ exit: 'never', exitCodes, startup, main })
+      expect(failed).toMatchObject({ code: 1, errors: [error, expect.any(Error)] })
+    },
+  )
+
+  it.each([false, true])(
+    'takes a stop from within startup for what it is, late: %s',
+    async (late) => {
+      const main = vi.fn()
+      const report = await runApplication({
+        exit: 'never',
+        startup: async ({ manager }) => {
+          if (late) await Promise.resolve()
+          void manager.shutdown('early')
+        },
+        main,
+      })
+      expect(report).toMatchObject({ code: 0, errors: [], reason: { kind: 'requested' } })
+      expect(main).not.toHaveBeenCalled()
+    },
+  )
+
+  it('takes a stop from a synchronous startup for what it is', async () => {
+    const report = await runApplication({
+      exit: 'never',
+      startup: ({ manager }) => void manager.shutdown('early'),
+    })
+    expect(report).toMatchObject({ code: 0, errors: [], reason: { kind: 'requested' } })
+  })
+
   it('stops with the report of a startup that fails, and cleans up', async () => {
     const cleanup = vi.fn()
     const report = await runApplication({

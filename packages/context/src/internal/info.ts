@@ -1,6 +1,12 @@
+import { badValue } from '@uno-async/core'
 import type { ExitInfo } from '../contracts.js'
 
 export const DONE: ExitInfo = /*#__PURE__*/ Object.freeze({ ok: true })
+
+/** What is wrong with what a caller gave, if anything. */
+export function wrongInfo(info: ExitInfo): Error | undefined {
+  if (typeof info?.ok !== 'boolean') return badValue('info', 'an ExitInfo', info, TypeError)
+}
 
 /**
  * What is pending once `error` has been thrown on top of `info`. A real error stands before a cancellation;

@@ -48,7 +48,9 @@ export class Scope {
 
   constructor(kind: string, options: ContextOptions, outer?: CancellationToken) {
     const { name, signal, enterTimeout = Infinity, exitTimeout = Infinity } = options
-    if (name !== undefined && typeof name !== 'string') throw badValue('name', 'a string', name)
+    if (name !== undefined && typeof name !== 'string') {
+      throw badValue('name', 'a string', name, TypeError)
+    }
     this.what = name === undefined ? kind : `${kind} "${name}"`
     this.token = outer ? CancellationToken.any(signal, outer) : CancellationToken.from(signal)
     this.enterTimeout = checkMilliseconds('enterTimeout', enterTimeout)
@@ -80,8 +82,9 @@ export class Scope {
     this.assertOpen()
     checkManager(manager)
     token.throwIfCancelled()
-    const entering = this.#enter(manager, token, end)
+    const [entering, begin] = deferred<T>() // known before it begins: an enter may close this
     this.#entering.add(entering)
+    begin(this.#enter(manager, token, end))
     try {
       return await entering
     } finally {
@@ -117,7 +120,12 @@ export class Scope {
 
   /** Exits all, the last first; once. Those that are entering are cancelled and waited for. */
   close(info: ExitInfo, token?: CancellationToken, concurrent?: boolean): Promise<Unwound> {
-    return (this.#closed ??= this.#close(info, token, concurrent))
+    if (!this.#closed) {
+      const [closed, begin] = deferred<Unwound>() // known before it begins: an exit may close this
+      this.#closed = closed
+      begin(this.#close(info, token, concurrent))
+    }
+    return this.#closed
   }
 
   /** The same, as context managers do it: throws what exits threw, tells whether they swallowed. */
@@ -181,6 +189,15 @@ export class Scope {
   #isCancellation(error: unknown): boolean {
     return isCancelled(error) || this.token.owns(error)
   }
+}
+
+/** A promise, and how to make it follow another. */
+export function deferred<T>(): [Promise<T>, (other: Promise<T>) => void] {
+  let follow!: (other: Promise<T>) => void
+  const promise = new Promise<T>((resolve) => {
+    follow = resolve
+  })
+  return [promise, follow]
 }
 
 export function checkManager(manager: AsyncContextManager<unknown>): void {

@@ -7,19 +7,31 @@ export interface Node {
 }
 
 /** @throws LifecycleError for an unknown name or a cycle, with the path to it */
-export function checkGraph(nodes: ReadonlyMap<string, Node>): void {
-  const good = new Set<string>()
-  const visit = (name: string, path: readonly string[]): void => {
-    if (good.has(name)) return
-    const way = [...path, name]
-    const shown = way.map((each) => `"${each}"`).join(' → ')
+export function checkGraph(owner: string, nodes: ReadonlyMap<string, Node>): void {
+  const good = new Map<string, boolean>() // false while it is on the path
+  const path: { name: string; left: Iterator<string> }[] = [] // not recursion, which a long chain overflows
+  const visit = (name: string): void => {
+    if (good.get(name)) return
     const node = nodes.get(name)
-    if (!node) throw new LifecycleError(`Unknown dependency: ${shown}`)
-    if (path.includes(name)) throw new LifecycleError(`Dependency cycle: ${shown}`)
-    for (const each of node.dependsOn) visit(each, way)
-    good.add(name)
+    if (!node || good.has(name)) {
+      const what = node ? 'a dependency cycle' : 'an unknown dependency'
+      const shown = [...path, { name }].map((each) => `"${each.name}"`).join(' → ')
+      throw new LifecycleError(`AsyncManager "${owner}" has ${what}: ${shown}`)
+    }
+    good.set(name, false)
+    path.push({ name, left: node.dependsOn.values() })
   }
-  for (const name of nodes.keys()) visit(name, [])
+  for (const first of nodes.keys()) {
+    visit(first)
+    for (let last = path.at(-1); last; last = path.at(-1)) {
+      const next = last.left.next()
+      if (!next.done) visit(next.value)
+      else {
+        good.set(last.name, true)
+        path.pop()
+      }
+    }
+  }
 }
 
 /** Calls fn for each node as soon as it is done with all that depend on it; the last first, at once where nothing forbids. */

@@ -47,7 +47,7 @@ export class Registry {
   readonly shutdownHooks: Set<Hook<StopContext>> = new Set()
   readonly listeners: Set<(event: LifecycleEvent) => void> = new Set()
   readonly source: CancellationTokenSource // of the manager's token: cancelled in the cancel phase
-  readonly failures: Set<unknown> = new Set() // of the start, cancellations apart
+  readonly failures: Map<Resource, unknown> = new Map() // to start, cancellations apart
   readonly #starting: CancellationTokenSource // cancels starts
   readonly #giveUp: CancellationTokenSource // ends the wait for those that do not obey
 
@@ -108,7 +108,8 @@ export class Registry {
       this.#set(resource, 'started')
       resource.resolve(resource.value)
     } catch (error) {
-      if (!isCancelled(error) && !token.owns(error)) this.failures.add(error)
+      const known = this.resources.get(name) === resource
+      if (known && !isCancelled(error) && !token.owns(error)) this.failures.set(resource, error)
       this.#set(resource, 'failed', error)
       resource.reject(error)
       throw error
@@ -138,7 +139,6 @@ export class Registry {
     const { manager, options, resources } = this
     const { startupTimeout = Infinity } = options
     const operation = `start of ${manager.name}`
-    const began = performance.now()
     const done = keepAlive(startupTimeout)
     try {
       await limited(operation, { timeout: startupTimeout, end: this.#giveUp.token }, async () => {
@@ -159,9 +159,8 @@ export class Registry {
       if ((error as { operation?: string } | undefined)?.operation !== operation) throw error
       const waiting = [...resources.values()].filter(({ state }) => state === 'starting')
       const names = waiting.map(({ name }) => `"${name}"`).join(', ')
-      const ms = Math.round(performance.now() - began)
       throw new TimeoutError(
-        `"${manager.name}" did not start within ${ms} ms: waiting for ${names || 'a hook'}`,
+        `"${manager.name}" did not start within ${startupTimeout} ms: waiting for ${names || 'a hook'}`,
         { timeout: startupTimeout, operation },
       )
     } finally {
@@ -181,7 +180,7 @@ export class Registry {
     const context = (token: StopContext['token']): StopContext => ({ manager, reason, token })
     const hooks = async (phase: StopPhase): Promise<void> => {
       for (const hook of [...this.shutdownHooks].reverse()) {
-        if (hook.phase !== phase) continue
+        if (hook.phase !== phase || !this.shutdownHooks.has(hook)) continue
         await shutdown.step(phase, hook.name, hook.timeout, (token) => hook.run(context(token)))
       }
     }
@@ -202,6 +201,11 @@ export class Registry {
     this.#giveUp.cancelAfter(shutdown.share)
     await Promise.allSettled([...resources.values()].map(({ starting }) => starting))
     this.#giveUp.close()
+    for (const each of resources.values()) if (!each.starting) each.reject(error)
+    // Those of a start that failed are what `start` throws.
+    if (reason.kind !== 'start-failed') {
+      for (const each of this.failures.values()) shutdown.errors.add(each)
+    }
 
     await hooks('unready')
     const { unreadyDelay = 0, drainTimeout } = options

@@ -33,7 +33,7 @@ export class Shutdown {
 
   /** What one gets that has no budget of its own. */
   get share(): Milliseconds {
-    return this.token.remaining / 2
+    return Math.ceil(this.token.remaining / 2)
   }
 
   /** Runs one step within its budget. When the total is spent it is called all the same, but not waited for. Never rejects. */
