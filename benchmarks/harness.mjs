@@ -8,6 +8,8 @@
 //   goal         { [peer]: how many times ours its figure must at least be }
 //   subjects     { [subject]: async () => ({ run(n) }) }   run does n operations
 //   n            optional: fixes n, for jobs whose cost depends on their size; else n is as many as fill a round
+//   note         optional: where a goal is missed, why: the limit that shows in the row
+//   sizes        optional: ours is measured at each of these n, too: how the cost of an operation grows with the work
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
@@ -21,10 +23,11 @@ const here = (path) => fileURLToPath(new URL(path, import.meta.url))
 const load = (row) => import(`./rows/${row}.mjs`)
 
 /** The process of one subject: fills a round, then answers each message with a figure. */
-const serve = async (file, subject) => {
+const serve = async (file, subject, size) => {
   const row = await load(file)
   const { run } = await row.subjects[subject]()
-  let n = row.n ?? 64
+  const fixed = Number(size) || row.n
+  let n = fixed ?? 64
   let times = 1
 
   // No forced collection before: it throws away the compiled code of every class without a living instance.
@@ -42,7 +45,7 @@ const serve = async (file, subject) => {
   // grows until a round is filled, also by compiled code
   for (let filled = 0; row.unit === 'ns' && filled < 10; ) {
     if ((await measure()).time >= roundTime) filled++
-    else if (row.n) times *= 2
+    else if (fixed) times *= 2
     else n *= 2
   }
   process.on('message', async () => {
@@ -55,16 +58,16 @@ const serve = async (file, subject) => {
 
 const short = (figure) => (figure >= 100 ? figure.toFixed(0) : figure.toFixed(figure >= 10 ? 1 : 2))
 
-const compare = async (file) => {
-  const { name, unit, goal = {}, subjects } = await load(file)
+/** Median, least and most of what each of the contestants (arguments of a process) takes. */
+const measureAll = async (contestants) => {
   const runners = []
-  for (const subject of Object.keys(subjects)) {
-    const child = fork(here('harness.mjs'), ['--serve', file, subject], {
+  for (const contestant of contestants) {
+    const child = fork(here('harness.mjs'), ['--serve', ...contestant], {
       execArgv: ['--expose-gc', '--no-warnings'],
     })
     child.once('exit', (code) => code && process.exit(code))
     await once(child, 'message')
-    runners.push({ subject, child, figures: [] })
+    runners.push({ child, figures: [] })
   }
   for (let round = 0; round < rounds; round++) {
     for (let i = 0; i < runners.length; i++) {
@@ -73,16 +76,26 @@ const compare = async (file) => {
       figures.push((await once(child, 'message'))[0])
     }
   }
-  const results = runners.map(({ subject, child, figures }) => {
+  return runners.map(({ child, figures }) => {
     child.disconnect()
     figures.sort((a, b) => a - b)
-    return { subject, median: figures[rounds >> 1], min: figures[0], max: figures.at(-1) }
+    return { median: figures[rounds >> 1], min: figures[0], max: figures.at(-1) }
   })
-  for (const result of results) {
-    result.ratio = result.median / results[0].median
-    if (goal[result.subject]) result.goal = goal[result.subject]
-  }
-  return { row: file, name, unit, rounds, results }
+}
+
+const compare = async (file) => {
+  const { name, unit, goal = {}, subjects, sizes = [] } = await load(file)
+  const names = Object.keys(subjects)
+  const measured = await measureAll(names.map((subject) => [file, subject]))
+  const results = measured.map((figures, i) => ({
+    subject: names[i],
+    ...figures,
+    ratio: figures.median / measured[0].median,
+    goal: goal[names[i]],
+  }))
+  const grown = await measureAll(sizes.map((size) => [file, names[0], String(size)]))
+  const growth = grown.map(({ median }, i) => ({ size: sizes[i], median }))
+  return { row: file, name, unit, rounds, results, growth }
 }
 
 const versions = () => {
@@ -115,7 +128,8 @@ const main = async (wanted) => {
     const result = await compare(row)
     const text = table(result, `Node ${process.version}, ${machine}.`)
     const target = here(`results/${row}.node${process.versions.node.split('.')[0]}`)
-    const facts = { ...result, node: process.version, machine, versions: versions() }
+    const date = new Date().toISOString().slice(0, 10)
+    const facts = { ...result, node: process.version, machine, date, versions: versions() }
     writeFileSync(`${target}.md`, text)
     writeFileSync(`${target}.json`, `${JSON.stringify(facts, null, 2)}\n`)
     console.log(text)

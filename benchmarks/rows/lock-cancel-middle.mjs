@@ -8,6 +8,7 @@ const ignore = () => {}
 export const name = 'Cancel every second of 10 000 waiters'
 export const unit = 'ns'
 export const n = 10_000
+export const sizes = [100, 1_000, 10_000, 100_000]
 export const goal = { prex: 8 }
 export const subjects = {
   AsyncLock: async () => {

@@ -5,6 +5,7 @@ import { CancellationTokenSource as PrexSource, Semaphore } from 'prex'
 export const name = '10 000 waiters for one lock, each with a token of its own'
 export const unit = 'ns'
 export const n = 10_000
+export const sizes = [100, 1_000, 10_000, 100_000]
 export const goal = { prex: 1.7 }
 export const subjects = {
   AsyncLock: async () => {

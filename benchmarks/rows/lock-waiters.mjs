@@ -10,6 +10,7 @@ const all = (n, start) => Promise.all(Array.from({ length: n }, start))
 export const name = '10 000 jobs waiting for one lock'
 export const unit = 'ns'
 export const n = 10_000
+export const sizes = [100, 1_000, 10_000, 100_000]
 export const goal = { 'async-lock': 1.7, 'p-limit': 2, 'async-mutex': 2 }
 export const subjects = {
   'AsyncLock.run': async () => {

@@ -1,6 +1,7 @@
 import { readFile, stat } from 'node:fs/promises'
 import { relative } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
+import { AsyncCache } from '@uno-async/cache'
 import { type Cancellation, CancellationToken } from '@uno-async/core'
 import { TaskGroup } from '@uno-async/tasks'
 import { glob } from 'tinyglobby'
@@ -76,8 +77,10 @@ class Check {
   readonly #options: CheckOptions
   readonly #web: Web
   readonly #visited = new Set<string>()
-  // Each address is looked at once. By hand until AsyncCache of @uno-async/cache takes over.
-  readonly #places = new Map<string, Promise<Place>>()
+  // Each address is looked at once, and only while a task waits for it.
+  readonly #places = new AsyncCache<string, Place>({
+    load: (href, { token }) => this.#look(new URL(href), token),
+  })
 
   constructor(options: CheckOptions) {
     this.#options = options
@@ -106,7 +109,7 @@ class Check {
     this.#visited.add(url.href)
     void group.createTask(
       async (token) => {
-        const { page, problem } = await this.#open(url, token)
+        const { page, problem } = await this.#places.get(url.href, { signal: token })
         // Of a page that is linked, `follow` tells where.
         if (problem && url === root) this.#tell(url, { target: url.href, line: 1 }, problem)
         if (!page) return
@@ -155,21 +158,13 @@ class Check {
     if (!isWeb && url.protocol !== 'file:') return undefined
     if (isWeb && this.#options.offline) return undefined
     if (isWeb && url.href.startsWith(new URL('.', root).href)) this.#visit(url, root, group)
-    const { problem, page } = await this.#open(url, token)
+    const { problem, page } = await this.#places.get(url.href, { signal: token })
     if (problem) return problem
     return anchor && page && !page.anchors.has(anchor) ? `no anchor #${anchor}` : ''
   }
 
-  #open(url: URL, token: CancellationToken): Promise<Place> {
-    let place = this.#places.get(url.href)
-    if (!place) {
-      place = url.protocol === 'file:' ? openFile(url) : this.#openUrl(url, token)
-      this.#places.set(url.href, place)
-    }
-    return place
-  }
-
-  async #openUrl(url: URL, token: CancellationToken): Promise<Place> {
+  async #look(url: URL, token: CancellationToken): Promise<Place> {
+    if (url.protocol === 'file:') return openFile(url)
     try {
       const { status, html } = await this.#web.get(url, token)
       if (status >= 400) return { problem: `HTTP ${status}` }

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { parseArgs } from 'node:util'
 import { CancellationTokenSource } from '@uno-async/core'
+import { timeout } from '@uno-async/sync'
 import ora from 'ora'
 import { checkLinks, type Report } from './check.js'
 
@@ -13,11 +14,12 @@ Checks every link in a tree of Markdown or HTML, or in a site it crawls.
   --concurrency N    links looked at, at once (16)
   --rate N           requests a second to one host (10)
   --timeout MS       for one request (10000)
+  --limit MS         for all of it; reports what was checked by then (none)
   --retries N        for what may pass: 429, 5xx, a broken connection (2)
   -h, --help         this text
 
 Ctrl+C stops at once and reports what was checked so far.
-Exit code: 0 all fine, 1 broken links, 2 wrong usage, 130 stopped.
+Exit code: 0 all fine, 1 broken links, 2 wrong usage, 124 out of time, 130 stopped.
 `
 
 const text = { type: 'string' } as const
@@ -32,6 +34,7 @@ async function main(): Promise<number> {
       concurrency: { ...text, default: '16' },
       rate: { ...text, default: '10' },
       timeout: { ...text, default: '10000' },
+      limit: { ...text, default: 'Infinity' },
       retries: { ...text, default: '2' },
       help: { ...flag, short: 'h' },
     },
@@ -46,20 +49,26 @@ async function main(): Promise<number> {
   process.on('SIGINT', stop).on('SIGTERM', stop)
 
   const bar = showProgress(values.json)
-  const report = await checkLinks(positionals.length ? positionals : ['.'], {
+  const options = {
     offline: values.offline,
     concurrency: number('concurrency', values.concurrency, 1),
     rate: number('rate', values.rate, Number.MIN_VALUE),
     timeout: number('timeout', values.timeout, 1),
     retries: number('retries', values.retries, 0),
-    signal: source.token,
     onProgress: bar.update,
-  })
+  }
+  // Cooperative: what was checked when the time is up still counts.
+  const report = await timeout(
+    number('limit', values.limit, 1),
+    (signal) => checkLinks(positionals.length ? positionals : ['.'], { ...options, signal }),
+    { mode: 'cooperative', signal: source.token },
+  )
   bar.end()
   process.off('SIGINT', stop).off('SIGTERM', stop)
 
   process.stdout.write(values.json ? `${JSON.stringify(report, null, 2)}\n` : lines(report))
-  return report.complete ? Number(report.broken.length > 0) : 130
+  if (!report.complete) return source.token.cancelled ? 130 : 124
+  return Number(report.broken.length > 0)
 }
 
 function number(option: string, value: string, least: number): number {

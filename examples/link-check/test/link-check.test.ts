@@ -97,7 +97,7 @@ describe('a site', () => {
       '/': links('/fine', '/fine#there', '/missing', '/flaky', '/limited', '/deep/'),
       '/deep/': links('/fine', '/missing', '/'),
     })
-    await checkLinks([`${site.url}/`], options)
+    await checkLinks([`${site.url}/`], { ...options, timeout: 60_000 })
     expect(Object.fromEntries(site.asked)).toEqual({
       '/': 1,
       '/deep/': 1,
@@ -163,6 +163,13 @@ describe('the command', () => {
     const [code] = await once(child, 'exit')
     expect(code).toBe(130)
     expect(await output).toMatch(/1 pages, [01] links checked, [01] broken so far \(stopped\)\n$/)
+  })
+
+  it('ends when its time is up with what it has, though a server hangs', async () => {
+    await using site = await Site.open({ '/': links('/missing', '/hanging', '/silent') })
+    const { code, stdout } = await run('--limit', '2000', `${site.url}/`)
+    expect(code).toBe(124)
+    expect(stdout).toMatch(/1 pages, [01] links checked, [01] broken so far \(stopped\)\n$/)
   })
 
   it("finds nothing broken in this repository's own pages", async () => {

@@ -33,10 +33,9 @@ export function checkInteger(option: string, value: unknown, min: number): numbe
 }
 
 /** @internal */
-export function checkString(option: string, value: unknown): void {
-  if (value !== undefined && typeof value !== 'string') {
-    throw badValue(option, 'a string', value, TypeError)
-  }
+export function checkType(option: string, value: unknown, type: 'string' | 'boolean'): void {
+  if (value === undefined || typeof value === type) return
+  throw badValue(option, `a ${type}`, value, TypeError)
 }
 
 /** Gives `value` back if it can be called. @throws TypeError, RangeError */

@@ -1,4 +1,4 @@
-import { checkMilliseconds } from './check.js'
+import { checkMilliseconds, checkType } from './check.js'
 import type { Cancellation, Milliseconds } from './contracts.js'
 import { Alarm } from './internal/alarm.js'
 import { CancellationToken } from './token.js'
@@ -29,14 +29,16 @@ export function delay(
   options: { signal?: Cancellation | undefined; unref?: boolean | undefined } = {},
 ): Promise<void> {
   return new Promise((resolve, reject) => {
+    const { signal, unref } = options
     checkMilliseconds('duration', duration)
-    const token = CancellationToken.from(options.signal)
+    checkType('unref', unref, 'boolean')
+    const token = CancellationToken.from(signal)
     token.throwIfCancelled()
     const alarm = new Delay(performance.now() + duration, () => {
       registration.dispose()
       resolve()
     })
-    alarm.set(!options.unref)
+    alarm.set(!unref)
     const registration = token.onCancelled(() => {
       alarm.clear()
       reject(token.error)

@@ -26,8 +26,8 @@ export {
   TimeoutError,
   UnoAsyncError,
 } from './errors.js'
-export type { Frame } from './internal/context.js'
-export { currentFrame, runIn } from './internal/context.js'
+export type { Frame, Values } from './internal/context.js'
+export { currentFrame, runIn, valueIn, withValue } from './internal/context.js'
 export { report } from './internal/report.js'
 export { shield } from './shield.js'
 export type { CancellationTokenSourceOptions } from './token.js'

@@ -1,4 +1,4 @@
-import { badValue, checkFunction, checkMilliseconds, checkString } from './check.js'
+import { badValue, checkFunction, checkMilliseconds, checkType } from './check.js'
 import type { Cancellation, Milliseconds, Registration } from './contracts.js'
 import { currentFrame, runIn } from './internal/context.js'
 import {
@@ -292,9 +292,10 @@ export class CancellationTokenSource implements Disposable {
 
   /** @throws TypeError, RangeError */
   constructor(options: CancellationTokenSourceOptions = {}) {
-    const { signal, timeout = Infinity, deadline = Infinity, name, message } = options
-    checkString('name', name)
-    checkString('message', message)
+    const { signal, timeout = Infinity, deadline = Infinity, name, message, ref } = options
+    checkType('name', name, 'string')
+    checkType('message', message, 'string')
+    checkType('ref', ref, 'boolean')
     if (typeof deadline !== 'number' || Number.isNaN(deadline)) {
       throw badValue('deadline', 'a point on the performance.now() scale', deadline)
     }

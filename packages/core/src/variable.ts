@@ -1,5 +1,5 @@
-import { checkString } from './check.js'
-import { currentFrame, enableStorage, runIn } from './internal/context.js'
+import { checkType } from './check.js'
+import { currentFrame, enableStorage, runIn, valueIn, withValue } from './internal/context.js'
 
 /**
  * A value that follows the flow of control, shaped like the AsyncContext.Variable of TC39.
@@ -21,21 +21,21 @@ export class AsyncVariable<T> {
 
   constructor(options: { name?: string | undefined; defaultValue?: T } = {}) {
     const { name = '', defaultValue } = options
-    checkString('name', name)
+    checkType('name', name, 'string')
     this.name = name
     this.#defaultValue = defaultValue as T
   }
 
   /** The value in force, else the default, else undefined. */
   get(): T {
-    const values = currentFrame()?.values
-    return values?.has(this) ? (values.get(this) as T) : this.#defaultValue
+    const found = valueIn(currentFrame()?.values, this)
+    return found ? (found.value as T) : this.#defaultValue
   }
 
   /** Runs fn with `value` in force and gives what it gives. */
   run<R>(value: T, fn: () => R): R {
     const frame = currentFrame()
-    return runIn({ token: frame?.token, values: new Map(frame?.values).set(this, value) }, fn)
+    return runIn({ token: frame?.token, values: withValue(frame?.values, this, value) }, fn)
   }
 }
 

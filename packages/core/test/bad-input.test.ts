@@ -71,6 +71,13 @@ const table: [string, string, string, Names, (value: never) => unknown][] = [
     (name) => new CancellationTokenSource({ name }),
   ],
   [
+    'CancellationTokenSource ref',
+    'ref',
+    'a boolean',
+    ['undefined', 'true'],
+    (ref) => new CancellationTokenSource({ ref }),
+  ],
+  [
     'CancellationTokenSource signal',
     'signal',
     'an AbortSignal or a CancellationToken',
@@ -155,6 +162,18 @@ const table: [string, string, string, Names, (value: never) => unknown][] = [
       const stop = source()
       const waiting = delay(duration, { signal: stop.token })
       stop.cancel('stopped')
+      await waiting
+    },
+  ],
+  [
+    'delay unref',
+    'unref',
+    'a boolean',
+    ['undefined', 'true'],
+    async (unref) => {
+      const waiting = delay(5, { unref })
+      waiting.catch(() => {})
+      await vi.advanceTimersByTimeAsync(5)
       await waiting
     },
   ],
@@ -282,7 +301,8 @@ describe.each(table)('%s', (title, option, expected, fine, use) => {
     expect((error as Error).message).toBe(
       `Expected \`${option}\` to be ${expected}, got \`${shown}\` (${typeof value})`,
     )
-    const numeric = !['a function', 'a string'].includes(expected) && option !== 'signal'
+    const numeric =
+      !['a function', 'a string', 'a boolean'].includes(expected) && option !== 'signal'
     const kind = typeof value === 'number' && numeric ? RangeError : TypeError
     expect((error as Error).constructor).toBe(kind)
   })
@@ -360,5 +380,7 @@ it('says all that the package exports', () => {
     'report',
     'runIn',
     'shield',
+    'valueIn',
+    'withValue',
   ])
 })

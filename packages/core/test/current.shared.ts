@@ -3,6 +3,7 @@ import {
   CancellationToken,
   CancellationTokenSource,
   captureContext,
+  currentFrame,
 } from '@uno-async/core'
 import { describe, expect, it } from 'vitest'
 
@@ -118,6 +119,21 @@ export function currentContract(follows: boolean): void {
       )
       expect(seen).toEqual([1, 2, token])
       expect(a.run(3, () => CancellationToken.current)).toBe(none)
+    })
+
+    it('hides what it had outside, and keeps nothing of that alive', () => {
+      const [a, b] = [new AsyncVariable<number>(), new AsyncVariable<number>()]
+      const nest = (depth: number): number[] =>
+        depth ? a.run(depth, () => b.run(-depth, () => nest(depth - 1))) : kept()
+      const kept = (): number[] => {
+        const found: number[] = []
+        for (let each = currentFrame()?.values; each; each = each.next) {
+          found.push(each.value as number)
+        }
+        return found
+      }
+      expect(nest(100)).toEqual([-1, 1])
+      expect([a.get(), b.get()]).toEqual([undefined, undefined])
     })
 
     it('is its own of two interleaved functions, never that of the other', async () => {

@@ -1,3 +1,5 @@
+import { createRequire } from 'node:module'
+import { transformSync as babel } from '@babel/core'
 import { transformSync as swc } from '@swc/core'
 import { CancellationToken, CancellationTokenSource } from '@uno-async/core'
 import {
@@ -13,14 +15,16 @@ import { transformSync as esbuild } from 'esbuild'
 import ts from 'typescript'
 import { describe, expect, it } from 'vitest'
 
+const require = createRequire(import.meta.url)
+
 // What the compilers get. `d` is the decorator, `flaky` fails when asked to; each returns the token it saw, whose `this`
 // it had and what it was given.
 const members = `
   @d async method(a, b) { return flaky(() => seen(this, a, b)) }
-  @d async [symbol](a, b) { return flaky(() => seen(this, a, b)) }
   @d static async fixed(a, b) { return flaky(() => seen(this, a, b)) }
   @d async inherited(a, b) { return flaky(() => seen(this, a, b)) }
 `
+const computed = '@d async [symbol](a, b) { return flaky(() => seen(this, a, b)) }'
 const standard = `
   @d async #hidden(a, b) { return flaky(() => seen(this, a, b)) }
   hidden(...args) { return this.#hidden(...args) }
@@ -58,6 +62,12 @@ const viaSwc = (transform: object) => (code: string) =>
     configFile: false,
     jsc: { target: 'es2022', parser: { syntax: 'typescript', decorators: true }, transform },
   }).code
+const viaBabel = (options: object) => (code: string) =>
+  babel(code, {
+    babelrc: false,
+    configFile: false,
+    plugins: [[require.resolve('@babel/plugin-proposal-decorators'), options]],
+  })?.code ?? ''
 
 const compilers: [string, 'standard' | 'legacy', (code: string) => string][] = [
   ['TypeScript', 'standard', viaTs(false)],
@@ -67,6 +77,8 @@ const compilers: [string, 'standard' | 'legacy', (code: string) => string][] = [
   ['SWC 2022-03', 'standard', viaSwc({ decoratorVersion: '2022-03' })],
   ['SWC 2023-11', 'standard', viaSwc({ decoratorVersion: '2023-11' })],
   ['SWC', 'legacy', viaSwc({ legacyDecorator: true, decoratorMetadata: true })],
+  ['Babel 2023-11', 'standard', viaBabel({ version: '2023-11' })],
+  ['Babel', 'legacy', viaBabel({ version: 'legacy' })],
 ]
 
 const decorators: Record<string, () => AsyncDecorator> = {
@@ -104,8 +116,10 @@ const load = (code: string): Fixture =>
     `${code.replace(/^export /gm, '').replace(/^\{ fixture \};$/m, '')}\nreturn fixture`,
   )()
 
-describe.each(compilers)('%s, %s decorators', (_, kind, compile) => {
-  const fixture = load(compile(source(kind === 'standard' ? standard : '')))
+describe.each(compilers)('%s, %s decorators', (compiler, kind, compile) => {
+  const isComputed = compiler !== 'Babel' // whose legacy form refuses computed names
+  const more = [isComputed ? computed : '', kind === 'standard' ? standard : '']
+  const fixture = load(compile(source(more.join('\n'))))
 
   it.each(Object.entries(decorators))('%s', async (name, make) => {
     const symbol = Symbol('symbol')
@@ -125,11 +139,11 @@ describe.each(compilers)('%s, %s decorators', (_, kind, compile) => {
     const calls: [string, unknown, () => Promise<Seen>][] = [
       ['fn', undefined, () => fn(1, 2)],
       ['method', base, () => (base['method'] as Member)(1, 2)],
-      ['symbol', base, () => (base[symbol] as Member)(1, 2)],
       ['static', Base, () => (Base['fixed'] as Member)(1, 2)],
       ['inherited method', derived, () => (derived['method'] as Member)(1, 2)],
       ['override with super', derived, () => (derived['inherited'] as Member)(1, 2)],
     ]
+    if (isComputed) calls.push(['symbol', base, () => (base[symbol] as Member)(1, 2)])
     if (kind === 'standard') {
       calls.push(
         ['#private', base, () => (base['hidden'] as Member)(1, 2)],
@@ -162,7 +176,7 @@ describe.each(compilers)('%s, %s decorators', (_, kind, compile) => {
 
 it('refuses an arrow field under legacy decorators, where there is nothing to replace', () => {
   const code = 'export function fixture(d) { class A { @d arrow = async () => 1 } return A }'
-  for (const compile of [viaTs(true), viaEsbuild(true)]) {
+  for (const compile of [viaTs(true), viaEsbuild(true), viaBabel({ version: 'legacy' })]) {
     expect(() => (load(compile(code)) as (d: AsyncDecorator) => unknown)(retry())).toThrow(
       'Cannot decorate `arrow`: a field is no function that returns a promise',
     )

@@ -107,6 +107,7 @@ class Session {
   readonly #forget: () => void
   readonly #holds = new Map<string, RemoteHold | undefined>() // undefined: is being asked for
   #ended: { error: unknown } | undefined
+  #last: Promise<unknown> = Promise.resolve()
 
   constructor(connection: PostgresConnection, forget: () => void) {
     this.#connection = connection
@@ -122,12 +123,12 @@ class Session {
     this.#holds.set(key, undefined)
     let hold: RemoteHold | undefined
     try {
-      const { rows } = await this.#connection.query(TAKE, [key])
+      const { rows } = await this.#query(TAKE, [key])
       const token = rows[0]?.token
       if (typeof token !== 'string') return undefined
       const free = async (): Promise<void> => {
         try {
-          await this.#connection.query(FREE, [key])
+          await this.#query(FREE, [key])
         } catch (error) {
           this.#end(error) // or the lock would stay
         } finally {
@@ -151,6 +152,13 @@ class Session {
     this.#connection.release?.()
   }
 
+  /** Asks when what was asked before is answered: pg will no longer take more than one question at a time. */
+  #query(text: string, values: unknown[]): ReturnType<PostgresConnection['query']> {
+    const answer = this.#last.then(() => this.#connection.query(text, values))
+    this.#last = answer.catch(ignore)
+    return answer
+  }
+
   /** Finds out if nobody answers any more. */
   async #watch(hold: RemoteHold): Promise<void> {
     const end = (cause?: unknown): void => this.#end(cause)
@@ -158,7 +166,7 @@ class Session {
       for (;;) {
         await delay(HEARTBEAT, { signal: hold.over, unref: true })
         await timeout(HEARTBEAT, 'PostgreSQL did not answer', () =>
-          this.#connection.query('SELECT 1', []),
+          this.#query('SELECT 1', []),
         ).catch(end)
       }
     } catch {

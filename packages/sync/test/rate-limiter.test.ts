@@ -60,6 +60,15 @@ describe.each(['token-bucket', 'sliding-window'] as const)('%s', (algorithm) => 
     expect(limiter.tryAcquire().allowed).toBe(true)
   })
 
+  it('takes one timer, however many wait', async () => {
+    const limiter = new RateLimiter({ limit: 1, interval: 100, algorithm })
+    const times = start(limiter, 1_000)
+    expect(vi.getTimerCount()).toBe(1)
+    await pass(250)
+    expect([times.length, vi.getTimerCount()]).toEqual([3, 1])
+    limiter.close()
+  })
+
   it('serves the line in order; who leaves costs nothing', async () => {
     const limiter = new RateLimiter({ limit: 1, interval: 100, algorithm })
     const source = new CancellationTokenSource()

@@ -17,6 +17,7 @@ import { postgresLocks, redisLocks } from '@uno-async/sync/remote'
 import { Redis } from 'ioredis'
 import pg from 'pg'
 import { RateLimiterMemory } from 'rate-limiter-flexible'
+import { createClient } from 'redis'
 import { expectTypeOf, test } from 'vitest'
 
 test('types', () => {
@@ -84,7 +85,8 @@ test('types', () => {
     postgresLocks(new pg.Pool()),
     postgresLocks(new pg.Client()),
     redisLocks(new Redis()),
-    redisLocks({ sendCommand: async (args: string[]) => args }, { ttl: 5 }),
+    redisLocks(createClient(), { ttl: 5 }),
+    redisLocks({ sendCommand: async (args: string[]) => args }),
   ]
   new KeyedLock({ backend: backends[0] })
   expectTypeOf<RemoteLease['token']>().toBeBigInt()

@@ -13,6 +13,7 @@ import {
   type Registration,
   runIn,
   UnoAsyncError,
+  type Values,
 } from '@uno-async/core'
 import { isEcho, throwAll } from './errors.js'
 import { checkGroupOptions, type Settings } from './internal/check.js'
@@ -63,9 +64,7 @@ export class TaskGroup implements AsyncDisposable {
   /** @internal */ readonly label: string | undefined
   /** @internal */ readonly outer: Place | undefined
   /** @internal */ groups: Set<TaskGroup> | undefined = undefined
-  /** Told what happens to tasks, here and below. @internal */ readonly observer:
-    | Observer
-    | undefined
+  /** Told of tasks here and below. @internal */ readonly observer: Observer | undefined
   /** Drops failures that somebody has seen. @internal */ forgetful = false
 
   readonly #settings: Settings
@@ -144,7 +143,7 @@ export class TaskGroup implements AsyncDisposable {
     return this.#source.token
   }
 
-  /** @internal */ get values(): ReadonlyMap<object, unknown> {
+  /** @internal */ get values(): Values {
     return valuesIn(this, this.#frame)
   }
 

@@ -46,7 +46,8 @@ export async function runTasks(
   third?: unknown,
 ): Promise<unknown> {
   const job = jobOf(input, second, third)
-  const values: unknown[] = []
+  const { items } = job
+  const values: unknown[] = Array.isArray(items) ? new Array(items.length) : []
   const crew = new Crew(job, {
     value(index, value) {
       values[index] = value
@@ -54,5 +55,6 @@ export async function runTasks(
   })
   await crew.work()
   throwAll(crew.obstacles, job.options.name)
+  values.length = crew.taken // of an array that shrank meanwhile
   return job.keyed ? Object.fromEntries(values.map((it, at) => [job.names?.[at], it])) : values
 }

@@ -6,6 +6,7 @@ import {
   type Frame,
   type Milliseconds,
   type Registration,
+  type Values,
 } from '@uno-async/core'
 import { isEcho } from './errors.js'
 import type { TaskGroup } from './group.js'
@@ -67,7 +68,7 @@ export class TaskHandle implements Task<unknown>, Place, Frame {
   patience: CancellationTokenSource | undefined = undefined
   // Made when somebody asks
   ownToken: CancellationToken | undefined = undefined
-  context: Frame | Map<object, unknown> | undefined = currentFrame() // where it was created; then its own values
+  context: Frame | Values | undefined = currentFrame() // where it was created; then its own values
   settled: Promise<unknown> | undefined = undefined
   tell: (() => void) | undefined = undefined // settles it
 
@@ -107,9 +108,9 @@ export class TaskHandle implements Task<unknown>, Place, Frame {
     return (this.ownToken ??= derive(this.terms.parents, this.terms.name))
   }
 
-  get values(): Map<object, unknown> {
+  get values(): Values {
     const context = this.context
-    if (context instanceof Map) return context
+    if (context && 'key' in context) return context
     return (this.context = valuesIn(this, context))
   }
 

@@ -1,4 +1,5 @@
 import {
+  AsyncVariable,
   type CancellationToken,
   CancellationTokenSource,
   CancelledError,
@@ -204,6 +205,20 @@ describe('runTasks', () => {
     )
     source.cancel(boom)
     expect(await outer).toBe(boom)
+  })
+
+  it('runs every task in the context of the caller, also who starts late', async () => {
+    const user = new AsyncVariable<string>()
+    const seen = await user.run('ada', () =>
+      runTasks([1, 2, 3], async () => user.get(), { concurrency: 1 }),
+    )
+    expect(seen).toEqual(['ada', 'ada', 'ada'])
+  })
+
+  it('gives as many values as items were taken', async () => {
+    const items = [1, 2, 3]
+    const shrinking = runTasks(items, async (item) => items.pop() && item, { concurrency: 1 })
+    expect(await shrinking).toEqual([1, 2])
   })
 
   it('cancels one task after its timeout, and still waits for it', async () => {

@@ -3,8 +3,31 @@ import type { CancellationToken } from '../token.js'
 /** What is in force for running code: the current token, and the values of the AsyncVariables. Never changed: `runIn` puts another in its place. */
 export interface Frame {
   readonly token: CancellationToken | undefined
-  readonly values: ReadonlyMap<object, unknown> | undefined
+  readonly values: Values | undefined
 }
+
+/** Values in force, each key once, the last set first: few, so that a list is quicker than a copied Map. */
+export interface Values {
+  readonly key: object
+  readonly value: unknown
+  readonly next: Values | undefined
+}
+
+/** The one of a key, if it is among them. */
+export function valueIn(values: Values | undefined, key: object): Values | undefined {
+  while (values && values.key !== key) values = values.next
+  return values
+}
+
+/** These, and `value` for `key`. */
+export const withValue = (values: Values | undefined, key: object, value: unknown): Values => ({
+  key,
+  value,
+  next: valueIn(values, key) ? without(values as Values, key) : values,
+})
+
+const without = ({ key, value, next }: Values, other: object): Values | undefined =>
+  key === other ? next : { key, value, next: without(next as Values, other) }
 
 interface Storage {
   get(): Frame | undefined

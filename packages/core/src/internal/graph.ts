@@ -102,7 +102,7 @@ export function lineage(token: CancellationToken): Iterable<CancellationToken> {
   return line
 }
 
-function ancestors(line: CancellationToken[]): Iterable<CancellationToken> {
+function ancestors(line: CancellationToken[]): Set<CancellationToken> {
   const all = new Set(line)
   for (const { cause, parents } of all) if (!cause) for (const each of parents) all.add(each)
   return all
@@ -134,24 +134,30 @@ function childrenOf(token: CancellationToken): readonly CancellationToken[] {
 
 /** What cancelled this token first, if anything did; remembered, so that it never changes. */
 export function causeOf(token: CancellationToken): Cause | undefined {
-  let { cause } = token
-  if (cause) return cause
-  if (!token.parents.length) cause = ownCause(token)
-  else
-    for (const each of lineage(token)) {
-      const own = ownCause(each)
-      if (own && (!cause || (own.at - cause.at || own.order - cause.order) < 0)) cause = own
+  if (token.cause) return token.cause
+  let first: Cause | undefined
+  let limit: Limit | undefined // the earliest of all, so that one look at the clock will do
+  let rest: Iterator<CancellationToken> | undefined // once there are several parents; a line needs no list
+  for (let each: CancellationToken | undefined = token; each; ) {
+    const { foreign, parents }: CancellationToken = each
+    const cause: Cause | undefined =
+      each.cause ?? (foreign?.aborted ? begin(each, foreign.reason) : undefined)
+    if (cause) {
+      if (!first || (cause.at - first.at || cause.order - first.order) < 0) first = cause
+    } else {
+      if (each.limit && !(limit && limit.at <= each.limit.at)) limit = each.limit
+      if (!rest && parents.length > 1) {
+        rest = ancestors([each]).values()
+        rest.next() // that is this one
+      }
     }
-  token.cause = cause
-  return cause
-}
-
-function ownCause(token: CancellationToken): Cause | undefined {
-  const { cause, foreign, limit } = token
-  if (cause) return cause
-  // Not remembered by the token: a parent may have been cancelled before this deadline.
-  if (limit) return limit.at <= performance.now() ? pass(limit) : undefined
-  return foreign?.aborted ? begin(token, foreign.reason) : undefined
+    each = rest ? rest.next().value : cause ? undefined : parents[0]
+  }
+  if (limit && !(first && first.at < limit.at) && limit.at <= performance.now()) {
+    first = pass(limit) // a moment's deadline comes before who cancelled in it
+  }
+  token.cause = first
+  return first
 }
 
 /** Cancels a token by itself; telling the others is `dispatch`. */

@@ -4,7 +4,7 @@ import { Redis } from 'ioredis'
 import pg from 'pg'
 import { RateLimiterMemory, RateLimiterPostgres, RateLimiterRedis } from 'rate-limiter-flexible'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { runnable, type Server, startPostgres, startRedis } from './servers.js'
+import { runnable, type Server, startPostgres, startRedis } from '../../../../tests/servers.js'
 
 describe.runIf(runnable)("rate-limiter-flexible's own instances as a store", () => {
   let redis: Server

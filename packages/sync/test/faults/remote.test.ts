@@ -6,16 +6,17 @@ import { KeyedLock, type RemoteLease } from '@uno-async/sync'
 import { LeaseLostError, postgresLocks, redisLocks } from '@uno-async/sync/remote'
 import { Redis } from 'ioredis'
 import pg from 'pg'
+import { createClient } from 'redis'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { runnable, type Server, startPostgres, startRedis } from './servers.js'
+import { runnable, type Server, startPostgres, startRedis } from '../../../../tests/servers.js'
 
 const TTL = 600
 
-describe.runIf(runnable).each(['postgres', 'redis'] as const)('locks in %s', (kind) => {
+describe.runIf(runnable).each(['pg', 'ioredis', 'redis'] as const)('locks over %s', (kind) => {
   let server: Server
   const ends: (() => unknown)[] = []
   beforeAll(async () => {
-    server = await (kind === 'redis' ? startRedis() : startPostgres())
+    server = await (kind === 'pg' ? startPostgres() : startRedis())
   })
   afterAll(() => server?.remove())
   afterEach(async () => {
@@ -24,6 +25,13 @@ describe.runIf(runnable).each(['postgres', 'redis'] as const)('locks in %s', (ki
 
   const backend = () => {
     if (kind === 'redis') {
+      const client = createClient({ socket: { host: '127.0.0.1', port: server.port } })
+      client.on('error', () => {})
+      client.connect().catch(() => {})
+      ends.push(() => client.destroy())
+      return redisLocks(client, { ttl: TTL })
+    }
+    if (kind === 'ioredis') {
       const client = new Redis(server.port, { maxRetriesPerRequest: 0 })
       client.on('error', () => {})
       ends.push(() => client.disconnect())
@@ -187,7 +195,7 @@ describe.runIf(runnable).each(['postgres', 'redis'] as const)('locks in %s', (ki
     const first = worker(resource, 60_000)
     await until(() => first.seen('took').length === 1)
     first.kill('SIGSTOP')
-    if (kind === 'postgres') {
+    if (kind === 'pg') {
       const admin = new pg.Client({ host: '127.0.0.1', port: server.port, user: 'postgres' })
       await admin.connect()
       const others =

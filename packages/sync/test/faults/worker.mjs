@@ -4,20 +4,24 @@ import { KeyedLock } from '@uno-async/sync'
 import { postgresLocks, redisLocks } from '@uno-async/sync/remote'
 import { Redis } from 'ioredis'
 import pg from 'pg'
+import { createClient } from 'redis'
 
 const [kind, port, ttl, holdFor] = process.argv.slice(2)
-const pool = () => {
-  const made = new pg.Pool({ host: '127.0.0.1', port: Number(port), user: 'postgres' })
-  return made.on('error', () => {})
+const at = { host: '127.0.0.1', port: Number(port) }
+const backends = {
+  pg: () => postgresLocks(new pg.Pool({ ...at, user: 'postgres' }).on('error', () => {})),
+  ioredis: () =>
+    redisLocks(
+      new Redis(at).on('error', () => {}),
+      { ttl: Number(ttl) },
+    ),
+  redis: () => {
+    const client = createClient({ socket: at }).on('error', () => {})
+    client.connect().catch(() => {})
+    return redisLocks(client, { ttl: Number(ttl) })
+  },
 }
-const backend =
-  kind === 'redis'
-    ? redisLocks(
-        new Redis(Number(port)).on('error', () => {}),
-        { ttl: Number(ttl) },
-      )
-    : postgresLocks(pool())
-const lock = new KeyedLock({ backend })
+const lock = new KeyedLock({ backend: backends[kind]() })
 
 for (;;) {
   try {

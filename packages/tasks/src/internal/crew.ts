@@ -3,6 +3,9 @@ import {
   CancellationTokenSource,
   CancelledError,
   checkMilliseconds,
+  currentFrame,
+  type Frame,
+  runIn,
 } from '@uno-async/core'
 import { distinct, isEcho } from '../errors.js'
 import { checkConcurrency, checkHook, checkName } from './check.js'
@@ -28,6 +31,7 @@ export class Crew {
   readonly #concurrency: number
   readonly #taskTimeout: number
   readonly #place = currentPlace()
+  readonly #frame: Frame // that of the tasks
   readonly #failures: { readonly index: number; readonly error: unknown }[] = []
   #iterator: Iterator<unknown> | AsyncIterator<unknown> | undefined
   #patient: boolean // taking an item must be awaited
@@ -53,6 +57,7 @@ export class Crew {
     checkHook('onProgress', job.options.onProgress)
     const parent = CancellationToken.from(signal ?? CancellationToken.current)
     this.#source = new CancellationTokenSource({ signal: parent, timeout, name })
+    this.#frame = { token: this.token, values: currentFrame()?.values }
   }
 
   get token(): CancellationToken {
@@ -170,7 +175,10 @@ export class Crew {
   // Functions hold on to all that is captured in the same scope: a hundred thousand at once should hold little.
   #call(item: unknown, token: CancellationToken, index: number): unknown {
     const { run } = this.#job
-    return token.run(() => run(item as never, token, index))
+    const frame = this.#frame
+    return runIn(token === frame.token ? frame : { ...frame, token }, () =>
+      run(item as never, token, index),
+    )
   }
 
   #follow(value: PromiseLike<unknown>, index: number, own?: CancellationTokenSource): void {

@@ -1,4 +1,4 @@
-import { currentFrame, type Frame } from '@uno-async/core'
+import { currentFrame, type Frame, type Values, valueIn, withValue } from '@uno-async/core'
 import type { TaskGroup } from '../group.js'
 import type { TaskEvent, TaskInfo } from '../types.js'
 
@@ -35,12 +35,14 @@ export const slot = (): Slot => {
 /** A place is the frame in force, or a value in it where something else was put in force since. */
 export function currentPlace(): Place | undefined {
   const frame = currentFrame()
-  return (frame && 'groups' in frame ? frame : frame?.values?.get(slot())) as Place | undefined
+  return (frame && 'groups' in frame ? frame : valueIn(frame?.values, slot())?.value) as
+    | Place
+    | undefined
 }
 
 /** The values in force in a place that was made in `frame`. */
-export const valuesIn = (place: Place, frame: Frame | undefined): Map<object, unknown> =>
-  new Map(frame?.values).set(slot(), place)
+export const valuesIn = (place: Place, frame: Frame | undefined): Values =>
+  withValue(frame?.values, slot(), place)
 
 /** Are we in a task for which `test` holds? */
 export function inTask(test: (task: Place) => boolean): boolean {

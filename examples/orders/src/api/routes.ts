@@ -1,0 +1,66 @@
+import { randomUUID } from 'node:crypto'
+import { type Context, Hono } from 'hono'
+import { z } from 'zod'
+import type { Command, CommandBus } from '../cqrs/command-bus.js'
+import type { QueryBus } from '../cqrs/query-bus.js'
+import type { Sessions } from '../database/session.js'
+import { Refused } from '../errors.js'
+import * as commands from '../orders/commands.js'
+import type { Prices } from '../orders/prices.js'
+import * as queries from '../orders/queries.js'
+import type { Variables } from './guard.js'
+
+const newOrder = z.object({
+  customer: z.string().min(1),
+  sku: z.string().min(1),
+  quantity: z.int().positive(),
+})
+const number = z.coerce.number().int().positive()
+
+export interface Desk {
+  readonly sessions: Sessions
+  readonly commands: CommandBus
+  readonly queries: QueryBus
+  readonly prices: Prices
+}
+
+/** What can be asked of the order desk. A command with an `Idempotency-Key` can be sent again when no answer came. */
+export function routes({ sessions, commands: bus, queries: read, prices }: Desk): Hono<Variables> {
+  const app = new Hono<Variables>()
+
+  const keyOf = (c: Context<Variables>): string => c.req.header('idempotency-key') ?? randomUUID()
+  const change = (command: Command<{ id: number }, commands.Order>) => {
+    app.post(`/orders/:id/${command.name}`, async (c) => {
+      const id = number.parse(c.req.param('id'))
+      return c.json(await bus.execute(command, { id }, { key: keyOf(c), signal: c.var.token }))
+    })
+  }
+
+  app.post('/orders', async (c) => {
+    const signal = c.var.token
+    const order = newOrder.parse(await c.req.json())
+    const price = await prices.of(order.sku, signal)
+    return c.json(
+      await bus.execute(commands.place, { ...order, price }, { key: keyOf(c), signal }),
+      201,
+    )
+  })
+  change(commands.pay)
+  change(commands.ship)
+  change(commands.cancel)
+
+  app.get('/orders/:id', async (c) => {
+    const id = number.parse(c.req.param('id'))
+    const order = await read.ask(queries.orderById, id, { signal: c.var.token })
+    if (!order) throw new Refused(404, `There is no order ${id}`)
+    return c.json(order)
+  })
+  app.get('/stock/:sku', async (c) => {
+    const sku = c.req.param('sku')
+    const onHand = await read.ask(queries.stockOf, sku, { signal: c.var.token })
+    if (onHand === undefined) throw new Refused(404, `There is no ${sku}`)
+    return c.json({ sku, onHand })
+  })
+  app.get('/report', async (c) => c.json(await queries.report(sessions, c.var.token)))
+  return app
+}

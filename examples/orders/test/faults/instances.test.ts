@@ -1,0 +1,81 @@
+import { delay } from '@uno-async/core'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import type { HttpServer } from '../../src/api/server.js'
+import { balance, Instance } from '../../src/tour/fleet.js'
+import { Traffic } from '../../src/tour/traffic.js'
+import { openWorld, type World } from './world.js'
+
+let world: World
+let front: HttpServer
+let running: Instance[] = []
+
+beforeAll(async () => {
+  world = await openWorld()
+  front = await balance(() => running.map(({ url }) => url))
+})
+afterAll(async () => {
+  await Promise.all(running.map((instance) => instance.stop('SIGKILL')))
+  front.server.close()
+  await world.close()
+})
+
+const start = (name: string) =>
+  Instance.start({
+    DATABASE_URL: world.url,
+    DATA: world.folder,
+    INSTANCE: name,
+    REDELIVER: '2000',
+    SESSIONS: '20',
+  })
+
+it('answers every request while one instance after the other is restarted', async () => {
+  running = [await start('one'), await start('two')]
+  await using traffic = new Traffic(() => front.url, 4, { leaving: 0 })
+  await delay(1_500)
+  for (const i of [0, 1, 0, 1]) {
+    const old = running[i] as Instance
+    running[i] = await start(`new ${i}`)
+    await delay(250)
+    expect(await old.stop('SIGTERM')).toBe(0)
+    await delay(500)
+  }
+  await traffic.close()
+  const failed = [...traffic.answers.keys()].filter((status) => status === 0 || status >= 500)
+  expect(failed).toEqual([])
+  expect(traffic.told.size).toBeGreaterThan(0)
+  expect((await world.books(traffic)).lost).toEqual([])
+})
+
+it('loses nothing with three instances of which one is killed', async () => {
+  await Promise.all(running.map((instance) => instance.stop('SIGTERM')))
+  running = await Promise.all(['one', 'two', 'three'].map(start))
+  await using traffic = new Traffic(() => front.url, 12)
+  await delay(2_000)
+  const [victim, ...others] = running as [Instance, Instance, Instance]
+  expect(await victim.stop('SIGKILL')).toBe('SIGKILL')
+  await delay(500)
+  running = others
+  await delay(2_000)
+  await traffic.close()
+  const { lost, events } = await world.books(traffic)
+  expect(lost).toEqual([])
+  expect(events).toMatchObject({ pending: 0 })
+  expect(events.delivered).toBeGreaterThan(traffic.told.size)
+  for (const instance of running) expect(await instance.stop('SIGTERM')).toBe(0)
+  running = []
+})
+
+it('goes on where it was after a kill -9: every event delivered, the stock exact', async () => {
+  let instance = await start('alone')
+  running = [instance]
+  await using traffic = new Traffic(() => front.url, 8)
+  await delay(2_000)
+  await instance.stop('SIGKILL')
+  instance = await start('alone')
+  running = [instance]
+  await delay(2_000)
+  await traffic.close()
+  const { lost, events } = await world.books(traffic)
+  expect(lost).toEqual([])
+  expect(events).toMatchObject({ pending: 0 })
+})
