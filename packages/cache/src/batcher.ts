@@ -13,6 +13,7 @@ import {
   type Registration,
 } from '@uno-async/core'
 import { checkObject, listOf } from './internal/check.js'
+import { Deferred } from './internal/deferred.js'
 import { isError, outcomes } from './internal/outcomes.js'
 import type { BatchResult } from './types.js'
 
@@ -30,35 +31,32 @@ export interface AsyncBatcherOptions<T> {
   keyOf?: ((item: T) => unknown) | undefined
 }
 
-/** One add(). */
-class Call<T, R> {
+/** One add() that cannot be cancelled, nor shared. */
+class Call<T, R> extends Deferred<R> {
   readonly item: T
-  readonly key: unknown
-  readonly resolve: (result: R) => void
-  readonly reject: (error: unknown) => void
   live = 1 // callers who still want the item
-  left = false
-  registration: Registration | undefined = undefined
-  twins: Call<T, R>[] | undefined = undefined // other calls for the same item
 
-  constructor(
-    item: T,
-    key: unknown,
-    resolve: (result: R) => void,
-    reject: (error: unknown) => void,
-  ) {
+  constructor(item: T) {
+    super()
     this.item = item
-    this.key = key
-    this.resolve = resolve
-    this.reject = reject
   }
 
   settle(result: R | Error, failed: boolean): void {
+    if (failed) this.reject(result)
+    else this.resolve(result as R)
+  }
+}
+
+/** One that can. */
+class Claim<T, R> extends Call<T, R> {
+  key: unknown = undefined
+  left = false
+  registration: Registration | undefined = undefined
+  twins: Claim<T, R>[] | undefined = undefined // other calls for the same item
+
+  override settle(result: R | Error, failed: boolean): void {
     this.registration?.dispose()
-    if (!this.left) {
-      if (failed) this.reject(result)
-      else this.resolve(result as R)
-    }
+    if (!this.left) super.settle(result, failed)
     if (this.twins) for (const twin of this.twins) twin.settle(result, failed)
   }
 }
@@ -67,13 +65,10 @@ class Batch<T, R> {
   calls: Call<T, R>[] = []
   live = 0 // items that somebody wants
   due = false // waits for nothing but a free place
-  readonly byKey = new Map<unknown, Call<T, R>>()
-  readonly window = new CancellationTokenSource()
+  byKey: Map<unknown, Claim<T, R>> | undefined = undefined
+  window: CancellationTokenSource | undefined = undefined // while it waits for others
   source: CancellationTokenSource | undefined = undefined // once it runs
-  settle!: () => void
-  readonly settled: Promise<void> = new Promise((resolve) => {
-    this.settle = resolve
-  })
+  readonly end: Deferred<void> = new Deferred()
 }
 
 /**
@@ -147,28 +142,18 @@ export class AsyncBatcher<T, R> implements AsyncDisposable {
    * @throws what `run` throws, or gives as the outcome of this item; ClosedError; what `throwIfCancelled` throws
    */
   add(item: T, options?: { signal?: Cancellation | undefined }): Promise<R> {
-    return new Promise((resolve, reject) => {
+    try {
       const signal = options?.signal
-      const token = signal === undefined ? undefined : CancellationToken.from(signal)
-      token?.throwIfCancelled()
-      if (this.#closed) throw this.#closedError()
-      const key = this.#keyOf?.(item)
+      if (signal !== undefined || this.#keyOf) return this.#claim(item, signal)
       const batch = this.#open()
-      const call = new Call(item, key, resolve, reject)
-      const first = this.#keyOf && batch.byKey.get(key)
-      if (first) {
-        if (!first.live++) batch.live++
-        ;(first.twins ??= []).push(call)
-      } else {
-        batch.live++
-        batch.calls.push(call)
-        if (this.#keyOf) batch.byKey.set(key, call)
-      }
-      if (token) {
-        call.registration = token.onCancelled(() => this.#leave(batch, first ?? call, call, token))
-      }
+      const call = new Call<T, R>(item)
+      batch.live++
+      batch.calls.push(call)
       if (batch.live >= this.#maxBatchSize) this.#dispatch(batch)
-    })
+      return call.promise
+    } catch (error) {
+      return Promise.reject(error)
+    }
   }
 
   /** Adds them all; how each went, in their order. */
@@ -184,7 +169,7 @@ export class AsyncBatcher<T, R> implements AsyncDisposable {
   async flush(): Promise<void> {
     const batches = [...this.#queue, ...this.#running]
     for (const batch of [...this.#queue]) this.#dispatch(batch)
-    await Promise.all(batches.map(({ settled }) => settled))
+    await Promise.all(batches.map(({ end }) => end.promise))
   }
 
   /**
@@ -210,8 +195,34 @@ export class AsyncBatcher<T, R> implements AsyncDisposable {
     return this.close()
   }
 
+  // Apart from add(), which would have to make room for what this closes over.
+  #claim(item: T, signal: Cancellation | undefined): Promise<R> {
+    const token = signal === undefined ? undefined : CancellationToken.from(signal)
+    token?.throwIfCancelled()
+    if (this.#closed) throw this.#closedError()
+    const keyOf = this.#keyOf
+    const call = new Claim<T, R>(item)
+    call.key = keyOf?.(item)
+    const batch = this.#open()
+    const first = keyOf && batch.byKey?.get(call.key)
+    if (first) {
+      if (!first.live++) batch.live++
+      ;(first.twins ??= []).push(call)
+    } else {
+      batch.live++
+      batch.calls.push(call)
+      if (keyOf) (batch.byKey ??= new Map()).set(call.key, call)
+    }
+    if (token) {
+      call.registration = token.onCancelled(() => this.#leave(batch, first ?? call, call, token))
+    }
+    if (batch.live >= this.#maxBatchSize) this.#dispatch(batch)
+    return call.promise
+  }
+
   /** The batch to add to. */
   #open(): Batch<T, R> {
+    if (this.#closed) throw this.#closedError()
     const last = this.#queue[this.#queue.length - 1]
     if (last && last.live < this.#maxBatchSize) return last
     const batch = new Batch<T, R>()
@@ -219,6 +230,7 @@ export class AsyncBatcher<T, R> implements AsyncDisposable {
     this.#queue.push(batch)
     if (this.#maxWait === Infinity) return batch // only flush() and a full one end that
     if (this.#maxWait) {
+      batch.window = new CancellationTokenSource()
       delay(this.#maxWait, { signal: batch.window.token }).then(dispatch, () => {})
     } else atEndOfTurn(dispatch)
     return batch
@@ -227,7 +239,7 @@ export class AsyncBatcher<T, R> implements AsyncDisposable {
   #dispatch(batch: Batch<T, R>): void {
     if (batch.due) return
     batch.due = true
-    batch.window.cancel()
+    batch.window?.cancel()
     this.#pump()
   }
 
@@ -240,7 +252,7 @@ export class AsyncBatcher<T, R> implements AsyncDisposable {
   async #start(batch: Batch<T, R>): Promise<void> {
     const source = (batch.source = new CancellationTokenSource())
     const { token } = source
-    const calls = batch.calls.filter(({ live }) => live)
+    const calls = batch.live < batch.calls.length ? wanted(batch) : batch.calls
     const items = calls.map(({ item }) => item)
     this.#running.add(batch)
     try {
@@ -260,20 +272,26 @@ export class AsyncBatcher<T, R> implements AsyncDisposable {
   }
 
   #end(batch: Batch<T, R>): void {
-    batch.window.cancel()
-    batch.settle()
+    batch.calls = [] // the end of this turn, for which it still waits, may be far
+    batch.window?.cancel()
+    batch.end.resolve()
   }
 
-  #leave(batch: Batch<T, R>, first: Call<T, R>, call: Call<T, R>, token: CancellationToken): void {
+  #leave(
+    batch: Batch<T, R>,
+    first: Claim<T, R>,
+    call: Claim<T, R>,
+    token: CancellationToken,
+  ): void {
     call.left = true
     call.reject(token.error)
     if (--first.live || --batch.live) {
       // Who came and went while the batch waits is not remembered.
       if (!batch.source && batch.calls.length > 2 * batch.live + 16) {
-        batch.calls = batch.calls.filter(({ live, key }) => {
-          if (!live) batch.byKey.delete(key)
-          return live
-        })
+        for (const { live, key } of batch.calls as Claim<T, R>[]) {
+          if (!live) batch.byKey?.delete(key)
+        }
+        batch.calls = wanted(batch)
       }
       return
     }
@@ -286,6 +304,8 @@ export class AsyncBatcher<T, R> implements AsyncDisposable {
     return new ClosedError(`${this.#who} is closed`)
   }
 }
+
+const wanted = <T, R>({ calls }: Batch<T, R>): Call<T, R>[] => calls.filter(({ live }) => live)
 
 function checkCount(option: string, value: number): number {
   return value === Infinity ? value : checkInteger(option, value, 1)

@@ -2,12 +2,12 @@ import {
   badValue,
   CancellationToken,
   CancellationTokenSource,
-  captureContext,
   checkFunction,
   checkInteger,
   checkMilliseconds,
   delay,
   type Milliseconds,
+  runIn,
 } from '@uno-async/core'
 import { RetryError, remember } from './attempts.js'
 import { type Backoff, backoffOf } from './internal/backoff.js'
@@ -142,7 +142,6 @@ export function retry(options: RetryOptions = {}): AsyncDecorator {
   /** All attempts; `first` is under way if there is nothing to prepare for it. */
   async function attempts(
     call: Call,
-    restore: ReturnType<typeof captureContext>,
     since: number,
     first?: Promise<unknown>,
     total?: CancellationTokenSource,
@@ -157,7 +156,7 @@ export function retry(options: RetryOptions = {}): AsyncDecorator {
       const own = CancellationToken.any(token, each?.token)
       try {
         own.throwIfCancelled()
-        const promise = restore(() => call.invoke(own))
+        const promise = runIn(call.frame, () => call.invoke(own))
         return await (limits.canBeCancelled ? raced(limits, () => promise, discardLate) : promise)
       } finally {
         each?.close()
@@ -224,16 +223,23 @@ export function retry(options: RetryOptions = {}): AsyncDecorator {
     }
   }
 
+  async function timedAttempts(call: Call, since: number): Promise<unknown> {
+    const total = limit(call, timeout)
+    try {
+      return await attempts(call, since, undefined, total)
+    } finally {
+      total?.close()
+    }
+  }
+
   return decorator(options, () => (call) => {
     budget?.deposit()
-    const restore = captureContext()
     const since = timed ? performance.now() : 0
-    const total = limit(call, timeout)
-    if (total) return attempts(call, restore, since, undefined, total).finally(() => total.close())
-    if (attemptTimeout < Infinity || shouldRetryResult) return attempts(call, restore, since)
+    if (timeout < Infinity) return timedAttempts(call, since)
+    if (attemptTimeout < Infinity || shouldRetryResult) return attempts(call, since)
     // Nothing but the call itself and a reaction, as long as it succeeds.
     const first = call.invoke(call.token)
-    return first.then(undefined, () => attempts(call, restore, since, first))
+    return first.then(undefined, () => attempts(call, since, first))
   })
 }
 

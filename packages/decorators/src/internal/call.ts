@@ -3,6 +3,8 @@ import {
   type Cancellation,
   CancellationToken,
   checkInteger,
+  currentFrame,
+  type Frame,
   type Registration,
   report,
 } from '@uno-async/core'
@@ -18,7 +20,8 @@ export class Call {
   readonly args: readonly unknown[]
   readonly name: string | undefined
   readonly index: number | undefined
-  readonly here: CancellationToken // the current token of the caller
+  readonly frame: Frame | undefined // in force where it was called
+  readonly here: CancellationToken // the current token there
   readonly token: CancellationToken // what governs this call
 
   constructor(
@@ -28,12 +31,14 @@ export class Call {
     name: string | undefined,
     { signal, signalArgument: index }: CommonOptions,
   ) {
-    const here = CancellationToken.current
+    const frame = currentFrame()
+    const here = frame?.token ?? CancellationToken.none
     this.fn = fn
     this.self = self
     this.args = args
     this.name = name
     this.index = index
+    this.frame = frame
     this.here = here
     this.token =
       signal === undefined && index === undefined
@@ -47,14 +52,11 @@ export class Call {
 
   /** Calls the function with `token` as its own. To be called where `here` is current. Never throws. */
   invoke(token: CancellationToken): Promise<unknown> {
-    const { fn, self, index } = this
-    let { args } = this
     try {
-      if (index !== undefined && token.canBeCancelled) args = carrying(args, index, token)
-      const result: unknown =
-        token === this.here
-          ? fn.apply(self, args as [])
-          : token.run(() => fn.apply(self, args as []))
+      const { args, index } = this
+      const carries = index !== undefined && token.canBeCancelled
+      const given = carries ? carrying(args, index, token) : args
+      const result = token === this.here ? this.#apply(given) : this.#under(token, given)
       if (result instanceof Promise) return result
       const { then, [Symbol.asyncIterator]: iterates } = Object(result)
       if (iterates && typeof then !== 'function') {
@@ -64,6 +66,15 @@ export class Call {
     } catch (error) {
       return Promise.reject(error)
     }
+  }
+
+  #apply(args: readonly unknown[]): unknown {
+    return this.fn.apply(this.self, args as unknown[])
+  }
+
+  // Apart, so that calls without a token of their own make no room for what this closes over.
+  #under(token: CancellationToken, args: readonly unknown[]): unknown {
+    return token.run(() => this.#apply(args))
   }
 }
 

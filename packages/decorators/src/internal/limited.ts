@@ -1,4 +1,4 @@
-import { badValue, type CancellationToken, captureContext, checkInteger } from '@uno-async/core'
+import { badValue, type CancellationToken, checkInteger, runIn } from '@uno-async/core'
 import type { LimiterLike, LimiterScope } from '../limiter.js'
 import type { AsyncDecorator, CommonOptions } from '../types.js'
 import { checkChoice, checkCommon, raced } from './call.js'
@@ -65,13 +65,12 @@ export function limited<O extends OwnOptions>(
       const { self, args, token, name } = call
       const key = typeof scope === 'function' ? scope(self, args) : scope === 'class' ? lines : self
       const runner = given ?? lines.get(key, () => make(options, name))
-      const restore = captureContext()
       return raced(token, (stay) =>
         runner.run(async () => {
           stay()
           // A permit that comes after we left goes back at once.
           token.throwIfCancelled()
-          return await restore(() => call.invoke(token))
+          return await runIn(call.frame, () => call.invoke(token))
         }, token),
       )
     }
