@@ -12,8 +12,9 @@ import {
   type Milliseconds,
   type Registration,
 } from '@uno-async/core'
+import { checkObject, listOf } from './internal/check.js'
 import { Deferred } from './internal/deferred.js'
-import { outcomes } from './internal/outcomes.js'
+import { isError, outcomes } from './internal/outcomes.js'
 import type { BatchResult } from './types.js'
 
 /** How a batcher behaves. */
@@ -111,8 +112,11 @@ export class AsyncBatcher<T, R> implements AsyncDisposable {
     ) => BatchResult<T, R> | PromiseLike<BatchResult<T, R>>,
     options: AsyncBatcherOptions<T> = {},
   ) {
+    checkObject('options', options)
     const { name, maxBatchSize = 100, maxWait = 0, concurrency = Infinity, keyOf } = options
-    if (name !== undefined && typeof name !== 'string') throw badValue('name', 'a string', name)
+    if (name !== undefined && typeof name !== 'string') {
+      throw badValue('name', 'a string', name, TypeError)
+    }
     this.#run = checkFunction('run', run)
     this.#who = name === undefined ? 'AsyncBatcher' : `AsyncBatcher "${name}"`
     this.#maxBatchSize = checkCount('maxBatchSize', maxBatchSize)
@@ -137,7 +141,7 @@ export class AsyncBatcher<T, R> implements AsyncDisposable {
    * @param options - `signal`: cancels this item only
    * @throws what `run` throws, or gives as the outcome of this item; ClosedError; what `throwIfCancelled` throws
    */
-  add(item: T, options?: { signal?: Cancellation }): Promise<R> {
+  add(item: T, options?: { signal?: Cancellation | undefined }): Promise<R> {
     try {
       const signal = options?.signal
       if (signal !== undefined || this.#keyOf) return this.#claim(item, signal)
@@ -155,10 +159,10 @@ export class AsyncBatcher<T, R> implements AsyncDisposable {
   /** Adds them all; how each went, in their order. */
   async addMany(
     items: Iterable<T>,
-    options?: { signal?: Cancellation },
+    options?: { signal?: Cancellation | undefined },
   ): Promise<PromiseSettledResult<R>[]> {
     CancellationToken.from(options?.signal)
-    return Promise.allSettled([...items].map((item) => this.add(item, options)))
+    return Promise.allSettled(listOf('items', items).map((item) => this.add(item, options)))
   }
 
   /** Sends off what waits. Resolves when all that was added before has settled; never rejects. */
@@ -173,9 +177,10 @@ export class AsyncBatcher<T, R> implements AsyncDisposable {
    *
    * @param options - `drop`: reject what waits instead of sending it off, default false
    */
-  async close(options: { drop?: boolean } = {}): Promise<void> {
+  async close(options: { drop?: boolean | undefined } = {}): Promise<void> {
+    checkObject('options', options)
     const { drop = false } = options
-    if (typeof drop !== 'boolean') throw badValue('drop', 'a boolean', drop)
+    if (typeof drop !== 'boolean') throw badValue('drop', 'a boolean', drop, TypeError)
     this.#closed = true
     if (drop) {
       for (const batch of this.#queue.splice(0)) {
@@ -223,6 +228,7 @@ export class AsyncBatcher<T, R> implements AsyncDisposable {
     const batch = new Batch<T, R>()
     const dispatch = (): void => this.#dispatch(batch)
     this.#queue.push(batch)
+    if (this.#maxWait === Infinity) return batch // only flush() and a full one end that
     if (this.#maxWait) {
       batch.window = new CancellationTokenSource()
       delay(this.#maxWait, { signal: batch.window.token }).then(dispatch, () => {})
@@ -254,7 +260,7 @@ export class AsyncBatcher<T, R> implements AsyncDisposable {
       const outcome = outcomes(this.#who, items, result)
       calls.forEach((call, i) => {
         const it = outcome(call.item, i)
-        call.settle(it, it instanceof Error)
+        call.settle(it, isError(it))
       })
     } catch (error) {
       for (const call of calls) call.settle(error as Error, true)

@@ -1,5 +1,5 @@
 import { CancellationToken, type Milliseconds } from '@uno-async/core'
-import { checkAsk, checkOptions, checkTags } from './internal/check.js'
+import { checkAsk, checkObject, checkOptions, checkTags, listOf } from './internal/check.js'
 import { Group } from './internal/group.js'
 import { Loads } from './internal/loads.js'
 import { Memory } from './internal/memory.js'
@@ -101,9 +101,10 @@ export class AsyncCache<K, V> implements AsyncDisposable {
    * One key that fails rejects with its error, several with an AggregateError in key order; the rest is kept.
    */
   async getMany(keys: Iterable<K>, options: GetOptions = {}): Promise<Map<K, V>> {
+    checkObject('options', options)
     const { loadMany } = this.#options
     const group = loadMany && new Group(loadMany)
-    const unique = [...new Set(keys)]
+    const unique = [...new Set(listOf('keys', keys))]
     const asked = unique.map(
       (key) => this.#loads.ask(key, options, false, false, group) as Promise<V>,
     )
@@ -117,6 +118,7 @@ export class AsyncCache<K, V> implements AsyncDisposable {
     })
     if (!errors.length) return found
     if (options.signal) CancellationToken.from(options.signal).throwIfCancelled()
+    if (this.#loads.closed) throw this.#loads.closedError()
     if (errors.length === 1) throw errors[0]
     throw new AggregateError(
       errors,
@@ -144,9 +146,10 @@ export class AsyncCache<K, V> implements AsyncDisposable {
   async set(
     key: K,
     value: V,
-    options: { ttl?: Milliseconds; tags?: readonly string[] } = {},
+    options: { ttl?: Milliseconds | undefined; tags?: readonly string[] | undefined } = {},
   ): Promise<void> {
     if (this.#loads.closed) throw this.#loads.closedError()
+    checkObject('options', options)
     checkAsk(options)
     const stored = this.#memory.put(key, value, options, 0, Date.now())
     this.#loads.supersede(key, value)

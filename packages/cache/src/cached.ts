@@ -1,5 +1,6 @@
 import { badValue, checkFunction } from '@uno-async/core'
 import { AsyncCache } from './cache.js'
+import { checkObject } from './internal/check.js'
 import type { AsyncCacheOptions } from './types.js'
 
 /**
@@ -21,13 +22,19 @@ import type { AsyncCacheOptions } from './types.js'
  */
 export function cached<A extends unknown[], V>(
   fn: (...args: A) => V | PromiseLike<V>,
-  options: AsyncCacheOptions<string, V> & { key?: (...args: A) => string } = {},
+  options: AsyncCacheOptions<string, V> & { key?: ((...args: A) => string) | undefined } = {},
 ): ((...args: A) => Promise<V>) & { readonly cache: AsyncCache<string, V> } {
   checkFunction('fn', fn)
+  checkObject('options', options)
   const { key = (...args: A) => describe(args), ...rest } = options
   checkFunction('key', key)
   const cache = new AsyncCache<string, V>(rest)
-  const call = async (...args: A): Promise<V> => cache.get(key(...args), () => fn(...args))
+  const call = async (...args: A): Promise<V> => {
+    const id: unknown = key(...args)
+    if (typeof id !== 'string')
+      throw badValue('key', 'a function that gives a string', id, TypeError)
+    return cache.get(id, () => fn(...args))
+  }
   return Object.assign(call, { cache })
 }
 

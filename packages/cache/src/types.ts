@@ -93,7 +93,7 @@ export interface AsyncCacheOptions<K, V> {
   awaitStore?: boolean | undefined
   /** Told of each value that left, when all is in order again: may call the cache. Not of one replaced by itself. */
   onEvict?: ((key: K, value: V, reason: EvictReason) => void) | undefined
-  /** Calls `[Symbol.asyncDispose]` or `[Symbol.dispose]` of values that left, and of those nobody ever got; default false. */
+  /** Calls `[Symbol.asyncDispose]` or `[Symbol.dispose]` of values that left, each once, when no entry has it any more, and of those nobody ever got; default false. */
   disposeValues?: boolean | undefined
   /** Told of errors that no caller gets. */
   onError?: ((error: unknown, about: CacheErrorContext<K>) => void) | undefined

@@ -9,7 +9,7 @@ import {
   type WaitOptions,
 } from '@uno-async/core'
 import { Engine } from './internal/engine.js'
-import { checkBounds, settle } from './internal/options.js'
+import { checkBounds, checkObject, settle } from './internal/options.js'
 import { labelled } from './internal/slot.js'
 import type { AsyncResource } from './resource.js'
 import type { PoolCloseResult, PoolLease, PoolOptions, PoolRunOptions, PoolStats } from './types.js'
@@ -45,7 +45,7 @@ export class AsyncResourcePool<T> implements AsyncDisposable {
     options: Omit<PoolOptions<R>, 'create' | 'destroy' | 'validate' | 'reset'>,
   ): AsyncResourcePool<R> {
     checkFunction('create', create)
-    return new AsyncResourcePool<R>({
+    const pool = new AsyncResourcePool<R>({
       ...options,
       create: ({ token }) => create().open({ signal: token }),
       destroy: (resource, reason) => resource.close(reason),
@@ -53,6 +53,8 @@ export class AsyncResourcePool<T> implements AsyncDisposable {
         resource.state === 'open' && (hooks(resource).validate?.(token) ?? true),
       reset: (resource, token) => hooks(resource).reset?.(token),
     })
+    pool.#engine.isDead = ({ state }) => state !== 'open'
+    return pool
   }
 
   /**
@@ -68,6 +70,7 @@ export class AsyncResourcePool<T> implements AsyncDisposable {
     options: PoolRunOptions = {},
   ): Promise<Awaited<R>> {
     checkFunction('use', use)
+    checkObject('options', options)
     const { signal, destroyOn } = options
     if (destroyOn !== undefined) checkFunction('destroyOn', destroyOn)
     const token = CancellationToken.from(signal)
@@ -112,7 +115,8 @@ export class AsyncResourcePool<T> implements AsyncDisposable {
   }
 
   /** Other bounds from now on. More than `max`: idle ones go at once, borrowed ones when they come back. */
-  resize(bounds: { min?: number; max?: number }): void {
+  resize(bounds: { min?: number | undefined; max?: number | undefined }): void {
+    checkObject('bounds', bounds)
     const { options } = this.#engine
     const { min = options.min, max = options.max } = bounds
     checkBounds(min, max)
@@ -159,11 +163,18 @@ export class AsyncResourcePool<T> implements AsyncDisposable {
    *
    * @param options - `timeout`: milliseconds, default 30 000; `drain`: serve who waits first, default false
    */
-  async close(options: { timeout?: Milliseconds; drain?: boolean } = {}): Promise<PoolCloseResult> {
-    const { timeout = 30_000, drain = false } = options
-    checkMilliseconds('timeout', timeout)
-    if (typeof drain !== 'boolean') throw badValue('drain', 'a boolean', drain)
-    return this.#engine.close(timeout, drain)
+  close(
+    options: { timeout?: Milliseconds | undefined; drain?: boolean | undefined } = {},
+  ): Promise<PoolCloseResult> {
+    try {
+      checkObject('options', options)
+      const { timeout = 30_000, drain = false } = options
+      checkMilliseconds('timeout', timeout)
+      if (typeof drain !== 'boolean') throw badValue('drain', 'a boolean', drain, TypeError)
+      return this.#engine.close(timeout, drain)
+    } catch (error) {
+      return Promise.reject(error)
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

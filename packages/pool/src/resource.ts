@@ -7,6 +7,8 @@ import {
   checkMilliseconds,
   type Milliseconds,
 } from '@uno-async/core'
+import { limit } from './internal/limit.js'
+import { checkObject } from './internal/options.js'
 
 /** Where a resource is in its life. */
 export type ResourceState = 'new' | 'opening' | 'open' | 'closing' | 'closed'
@@ -36,11 +38,13 @@ export abstract class AsyncResource implements AsyncDisposable {
   #opening: Promise<void> | undefined = undefined
   #callers = 0 // who wait for it
   #closing: Promise<void> | undefined = undefined
+  #wreck: { readonly error: unknown } | undefined = undefined // of a cleanup that close() asked for
 
   /** @throws TypeError */
-  constructor(options: { name?: string } = {}) {
+  constructor(options: { name?: string | undefined } = {}) {
+    checkObject('options', options)
     const { name = new.target.name } = options
-    if (typeof name !== 'string') throw badValue('name', 'a string', name)
+    if (typeof name !== 'string') throw badValue('name', 'a string', name, TypeError)
     this.name = name
   }
 
@@ -48,7 +52,7 @@ export abstract class AsyncResource implements AsyncDisposable {
     return this.#state
   }
 
-  /** Makes it usable. */
+  /** Makes it usable. Must not wait for `open` or `close` of its own: that never ends. */
   protected abstract initialize(token: CancellationToken): void | PromiseLike<void>
   /** Undoes `initialize`, also one that went only half the way. */
   protected abstract cleanup(reason?: unknown): void | PromiseLike<void>
@@ -66,18 +70,37 @@ export abstract class AsyncResource implements AsyncDisposable {
   async open(
     options: { signal?: Cancellation | undefined; timeout?: Milliseconds | undefined } = {},
   ): Promise<this> {
+    checkObject('options', options)
     const { signal, timeout = Infinity } = options
     const outer = CancellationToken.from(signal)
     checkMilliseconds('timeout', timeout)
     outer.throwIfCancelled()
-    const token = timeout < Infinity ? CancellationToken.timeout(timeout, { signal: outer }) : outer
+    if (timeout === Infinity) return this.#join(outer)
+    const source = limit(this.#who, 'open', timeout, { signal: outer, ref: true })
+    try {
+      return await this.#join(source.token)
+    } finally {
+      source.close()
+    }
+  }
+
+  /** Closes it; a close during an open cancels that first. Idempotent; rejects if `cleanup` does. */
+  close(reason?: unknown): Promise<void> {
+    return (this.#closing ??= this.#close(reason))
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  async #join(token: CancellationToken): Promise<this> {
     // One that everybody has left is undone first.
     while (this.#source?.token.cancelled) {
       await token.race(Promise.allSettled([this.#opening]))
     }
     if (this.#closing !== undefined) throw this.#closedError()
     if (this.#state === 'open') return this
-    const opening = (this.#opening ??= this.#open())
+    const opening = this.#opening ?? this.#begin()
     this.#callers++
     try {
       await token.race(opening)
@@ -88,13 +111,15 @@ export abstract class AsyncResource implements AsyncDisposable {
     return this
   }
 
-  /** Closes it; a close during an open cancels that first. Idempotent; rejects if `cleanup` does. */
-  close(reason?: unknown): Promise<void> {
-    return (this.#closing ??= this.#close(reason))
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close()
+  #begin(): Promise<void> {
+    let begin!: () => void
+    // There before it begins: `initialize` may open or close this, too.
+    const opening = new Promise<void>((resolve) => {
+      begin = () => resolve(this.#open())
+    })
+    this.#opening = opening
+    begin()
+    return opening
   }
 
   async #open(): Promise<void> {
@@ -109,11 +134,14 @@ export abstract class AsyncResource implements AsyncDisposable {
     } catch (error) {
       try {
         await this.cleanup(error)
-      } catch {
-        // What went wrong first is what matters.
+      } catch (thrown) {
+        // For close(). To who opens, what went wrong first is what matters.
+        this.#wreck = { error: thrown }
       }
-      if (this.#closing === undefined) this.#state = 'closed'
-      throw this.#closing === undefined ? error : this.#closedError()
+      if (this.#closing !== undefined) throw this.#closedError()
+      this.#wreck = undefined
+      this.#state = 'closed'
+      throw error
     } finally {
       source.close()
       this.#opening = this.#source = undefined
@@ -131,12 +159,17 @@ export abstract class AsyncResource implements AsyncDisposable {
       }
       this.#source?.cancel(this.#closedError())
       await opening.catch(() => {})
+      if (this.#wreck) throw this.#wreck.error
     } finally {
       this.#state = 'closed'
     }
   }
 
+  get #who(): string {
+    return `AsyncResource "${this.name}"`
+  }
+
   #closedError(): ClosedError {
-    return new ClosedError(`${this.name} is closed`)
+    return new ClosedError(`${this.#who} is closed`)
   }
 }

@@ -67,7 +67,7 @@ export interface PoolOptions<T> {
   min?: number | undefined
   /** How many may be idle, default `Infinity`. */
   maxIdle?: number | undefined
-  /** How many may wait; who comes then gets a QueueFullError. Default `Infinity`. */
+  /** How many may wait beyond those there is room for; who comes then gets a QueueFullError. Default `Infinity`. */
   maxWaiting?: number | undefined
   /** Which idle one is lent next: the last one back, so that the others can age out (default), or the first. */
   order?: 'lifo' | 'fifo' | undefined
@@ -112,7 +112,7 @@ export interface PoolLease<T> extends Lease, AsyncDisposable {
   readonly resource: T
   readonly heldFor: Milliseconds
   /** True for the call that gave it back. `destroy`: do not use it again, default false. */
-  release(options?: { destroy?: boolean }): boolean
+  release(options?: { destroy?: boolean | undefined }): boolean
 }
 
 /** What a pool has right now, and what it has done so far. */

@@ -101,3 +101,41 @@ describe('AsyncResource', () => {
     expect(plain.state).toBe('new')
   })
 })
+
+describe('what is no object', () => {
+  class Plain extends AsyncResource {
+    protected override initialize(): void {}
+    protected override cleanup(): void {}
+  }
+
+  it.each([null, 5, 'x'])('is not taken for options: %o', async (value) => {
+    const bad = value as never
+    const pool = new AsyncResourcePool(good)
+    const expected = 'Expected `options` to be an object'
+    await expect(pool.acquire(bad)).rejects.toThrow(expected)
+    await expect(pool.run(() => 1, bad)).rejects.toThrow(expected)
+    await expect(pool.ready(bad)).rejects.toThrow(expected)
+    await expect(pool.close(bad)).rejects.toThrow(expected)
+    await expect(new Plain().open(bad)).rejects.toThrow(expected)
+    expect(() => new Plain(bad)).toThrow(expected)
+    expect(() => pool.resize(bad)).toThrow('Expected `bounds` to be an object')
+    expect(() => pool.resize(undefined as never)).toThrow('Expected `bounds` to be an object')
+  })
+
+  it('what is no string or boolean is a TypeError, a number, too', async () => {
+    expect(() => new AsyncResourcePool({ ...good, name: 5 as never })).toThrow(TypeError)
+    expect(() => new AsyncResourcePool({ ...good, order: 5 as never })).toThrow(TypeError)
+    expect(() => new Plain({ name: 5 as never })).toThrow(TypeError)
+    await expect(new AsyncResourcePool(good).close({ drain: 1 as never })).rejects.toThrow(
+      TypeError,
+    )
+  })
+
+  it('undefined stands for the default everywhere', async () => {
+    const pool = new AsyncResourcePool(good)
+    pool.resize({ min: undefined, max: undefined })
+    ;(await pool.acquire()).release({ destroy: undefined })
+    await new Plain({ name: undefined }).open({ signal: undefined, timeout: undefined })
+    await pool.close({ timeout: undefined, drain: undefined })
+  })
+})

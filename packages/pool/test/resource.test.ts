@@ -123,7 +123,7 @@ describe('open', () => {
     const token = CancellationToken.cancelled()
     expect(await failure(session.open({ signal: token }))).toBe(token.error)
     await session.close()
-    expect(String(await failure(session.open()))).toBe('ClosedError: s is closed')
+    expect(String(await failure(session.open()))).toBe('ClosedError: AsyncResource "s" is closed')
     expect([session.log, session.state]).toEqual([[], 'closed'])
   })
 })

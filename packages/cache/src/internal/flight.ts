@@ -100,7 +100,7 @@ export class Flight<K, V> implements Frame {
   landed: (() => void) | undefined = undefined
   voided: Set<string> | undefined = undefined // tags that were invalidated since it began
   group: Group<K, V> | undefined = undefined
-  #source: CancellationTokenSource | undefined = undefined // once somebody looks at the token
+  #source: CancellationTokenSource | undefined // once somebody looks at the token
   #reason: unknown = undefined // of its cancellation
 
   constructor(
@@ -108,14 +108,14 @@ export class Flight<K, V> implements Frame {
     load: Loader<K, V>,
     background: boolean,
     options: { ttl?: Milliseconds | undefined; tags?: readonly string[] | undefined },
-    timeout: Milliseconds | undefined,
+    source: CancellationTokenSource | undefined,
     asked: number,
   ) {
     this.key = key
     this.load = load
     this.asked = asked
     this.context = new Context(this as Flight<K, V>, background, options.ttl, options.tags)
-    if (timeout !== undefined) this.#source = new CancellationTokenSource({ timeout })
+    this.#source = source
   }
 
   /** Most loaders never look: then there is none. */

@@ -1,6 +1,6 @@
 import { type CancellationToken, CancellationTokenSource } from '@uno-async/core'
 import type { AsyncCacheOptions, LoadContext } from '../types.js'
-import { outcomes } from './outcomes.js'
+import { isError, outcomes } from './outcomes.js'
 
 type LoadMany<K, V> = NonNullable<AsyncCacheOptions<K, V>['loadMany']>
 
@@ -50,7 +50,7 @@ export class Group<K, V> {
       const outcome = outcomes('loadMany', keys, result)
       members.forEach(({ key, resolve, reject }, i) => {
         const value = outcome(key, i)
-        if (value instanceof Error) reject(value)
+        if (isError(value)) reject(value)
         else resolve(value)
       })
     } catch (error) {

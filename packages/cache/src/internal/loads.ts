@@ -1,5 +1,6 @@
 import {
   CancellationToken,
+  CancellationTokenSource,
   CancelledError,
   ClosedError,
   checkFunction,
@@ -7,7 +8,7 @@ import {
   type Milliseconds,
 } from '@uno-async/core'
 import type { AskOptions, AsyncCacheOptions, CacheEntry, Loader } from '../types.js'
-import { checkAsk, checkTags } from './check.js'
+import { checkAsk, checkObject, checkTags } from './check.js'
 import type { Entry } from './entry.js'
 import { Flight, type Waiter } from './flight.js'
 import { Group } from './group.js'
@@ -36,8 +37,7 @@ export class Loads<K, V> {
   }
 
   get who(): string {
-    const { name } = this.#options
-    return name === undefined ? 'AsyncCache' : `AsyncCache "${name}"`
+    return this.#memory.who
   }
 
   closedError(): ClosedError {
@@ -85,6 +85,7 @@ export class Loads<K, V> {
     group?: Group<K, V>,
   ): Promise<V | CacheEntry<V>> {
     try {
+      checkObject('options', options)
       const { signal, forceRefresh = strict, load } = options
       const token = signal === undefined ? undefined : CancellationToken.from(signal)
       token?.throwIfCancelled()
@@ -92,7 +93,7 @@ export class Loads<K, V> {
       checkAsk(options)
       if (load !== undefined) checkFunction('load', load)
       const entry = this.#memory.find(key)
-      const served = entry && !forceRefresh ? this.#serve(entry, options, whole) : undefined
+      const served = entry && !forceRefresh ? this.#serve(entry, options, whole, group) : undefined
       if (served !== undefined) return served
       const flying = this.#flights.get(key)
       if (flying?.slow && entry && !strict) return this.#serveOld(entry, whole)
@@ -116,6 +117,7 @@ export class Loads<K, V> {
     entry: Entry<K, V>,
     options: AskOptions<K, V>,
     whole: boolean,
+    group: Group<K, V> | undefined,
   ): Promise<V | CacheEntry<V>> | undefined {
     const { staleWhileRevalidate = 0, staleIfError = 0 } = this.#options
     const now = performance.now()
@@ -133,7 +135,7 @@ export class Loads<K, V> {
       : entry.settled
     const refresh = !tired && (!fresh || this.#isDue(entry, -late)) && !this.#flights.has(entry.key)
     if (refresh && this.#loader(options)) {
-      this.#launch(this.#start(entry.key, options, true), entry, false)
+      this.#launch(this.#start(entry.key, options, true, group), entry, false)
     }
     return answer
   }
@@ -170,12 +172,13 @@ export class Loads<K, V> {
     // Without a loader the second tier may still have it.
     const own = this.#loader(options, group) ?? (this.#memory.tier && missing)
     const load: Loader<K, V> = checkFunction('load', own as Loader<K, V>)
+    const { loadTimeout: timeout } = this.#options
     const flight = new Flight(
       key,
       load,
       background,
       options,
-      this.#options.loadTimeout,
+      timeout === undefined ? undefined : this.#limit(timeout, !background),
       this.#memory.tier ? Date.now() : 0,
     )
     if (group?.load === load) {
@@ -185,6 +188,11 @@ export class Loads<K, V> {
     this.#flights.set(key, flight)
     if (background) this.#pin(flight)
     return flight
+  }
+
+  #limit(timeout: Milliseconds, ref: boolean): CancellationTokenSource {
+    const message = `${this.who}: load timed out after ${timeout} ms`
+    return new CancellationTokenSource({ timeout, message, ref })
   }
 
   #pin(flight: Flight<K, V>): void {
@@ -290,7 +298,7 @@ export class Loads<K, V> {
     const memory = this.#memory
     const { awaitStore, disposeValues } = this.#options
     if (flight.over) {
-      if (disposeValues) memory.dispose(key, value)
+      if (disposeValues) memory.discard(key, value)
       return
     }
     let stored: Promise<unknown> | undefined
@@ -305,9 +313,7 @@ export class Loads<K, V> {
     }
     this.#end(flight)
     flight.close()
-    if (disposeValues && !flight.count && memory.entries.get(key)?.value !== value) {
-      memory.dispose(key, value)
-    }
+    if (disposeValues && !flight.count) memory.discard(key, value)
     if (stored && awaitStore) void stored.then(() => answerAll(flight, value, 'load'))
     else answerAll(flight, value, 'load')
     memory.tell()

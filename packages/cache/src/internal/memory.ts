@@ -24,6 +24,7 @@ export class Memory<K, V> {
   readonly entries: Map<K, Entry<K, V>> = new Map()
   readonly work: Set<Promise<unknown>> = new Set() // in the background, for close() to wait for
   readonly tier: Tier<K, V> | undefined
+  readonly who: string
   weight = 0
   evictions = 0
   readonly eviction: Eviction<K, V> | undefined // undefined: no bound
@@ -38,6 +39,7 @@ export class Memory<K, V> {
     () => this.tell(),
   )
   #gone: [key: K, value: V, reason: EvictReason][] = [] // not yet told
+  readonly #holds = new Map<V, number>() // how many entries have it, or had and are not told; for `disposeValues`
   #telling = false
   // Invariants, true whenever no code of a user is on the stack:
   //   I1  each entry is in `entries`, in the eviction's lists, under its tags, and in the expiry's heap if it expires
@@ -45,6 +47,7 @@ export class Memory<K, V> {
 
   constructor(options: AsyncCacheOptions<K, V>) {
     const {
+      name,
       maxSize = Infinity,
       maxWeight = Infinity,
       store,
@@ -52,12 +55,15 @@ export class Memory<K, V> {
       storeTimeout = 1_000,
       refreshAhead = 0,
     } = options
+    this.who = name === undefined ? 'AsyncCache' : `AsyncCache "${name}"`
     this.#options = options
     this.#maxSize = maxSize
     this.#maxWeight = maxWeight
     this.ahead = refreshAhead === 'probabilistic' ? Infinity : refreshAhead
     if (store !== undefined) {
-      this.tier = new Tier(store, storeKey, storeTimeout, (...what) => this.report(...what))
+      this.tier = new Tier(store, this.who, storeKey, storeTimeout, (...what) =>
+        this.report(...what),
+      )
     }
     this.#grace = Math.max(options.staleWhileRevalidate ?? 0, options.staleIfError ?? 0)
     if (maxSize < Infinity || maxWeight < Infinity) {
@@ -83,6 +89,9 @@ export class Memory<K, V> {
     if (ttl + grace <= age || weight > this.#maxWeight) {
       if (known) this.drop(known, 'replaced')
       return
+    }
+    if (this.#options.disposeValues && !failed) {
+      this.#holds.set(value, (this.#holds.get(value) ?? 0) + 1)
     }
     const entry = known ?? new Entry<K, V>(key)
     if (known) {
@@ -137,6 +146,7 @@ export class Memory<K, V> {
   ): Promise<unknown> | undefined {
     const ttl = ttlOf(this.#options, key, value, asked)
     const { tier } = this
+    tier?.idOf(key)
     const created = tier ? Date.now() : 0
     this.keep(key, value, { ttl, created, took, tags })
     if (!tier) return
@@ -179,13 +189,15 @@ export class Memory<K, V> {
       } catch (error) {
         this.report(error, key, 'evict')
       }
-      if (disposeValues) this.dispose(key, value)
+      if (disposeValues && this.#letGo(value)) this.discard(key, value)
     }
     this.#gone = []
     this.#telling = false
   }
 
-  dispose(key: K, value: V): void {
+  /** Disposes of it, unless an entry has it. */
+  discard(key: K, value: V): void {
+    if (this.#holds.has(value)) return
     const it = value as Partial<AsyncDisposable & Disposable> | null | undefined
     const dispose = async (): Promise<void> =>
       (it?.[Symbol.asyncDispose] ?? it?.[Symbol.dispose])?.call(it as never)
@@ -231,10 +243,19 @@ export class Memory<K, V> {
     }
   }
 
+  /** True if no entry has it any more. */
+  #letGo(value: V): boolean {
+    const left = (this.#holds.get(value) ?? 1) - 1
+    if (left) this.#holds.set(value, left)
+    else this.#holds.delete(value)
+    return !left
+  }
+
   #note({ key, value, failed }: Entry<K, V>, reason: EvictReason, next?: V): void {
     const { onEvict, disposeValues } = this.#options
     if (failed || !(onEvict || disposeValues)) return
     if (reason !== 'replaced' || !Object.is(value, next)) this.#gone.push([key, value, reason])
+    else if (disposeValues) this.#letGo(value)
   }
 }
 

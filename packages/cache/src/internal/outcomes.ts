@@ -1,5 +1,11 @@
 import type { BatchResult } from '../types.js'
 
+/** Of another realm, too. */
+export function isError(value: unknown): value is Error {
+  if (value instanceof Error) return true
+  return Object(value) === value && Object.prototype.toString.call(value) === '[object Error]'
+}
+
 /** Tells of each item how it went; throws if the result does not answer the items. */
 export function outcomes<T, R>(
   who: string,

@@ -1,4 +1,9 @@
-import { badValue, CancellationToken, checkFunction, type Milliseconds } from '@uno-async/core'
+import {
+  badValue,
+  CancellationTokenSource,
+  checkFunction,
+  type Milliseconds,
+} from '@uno-async/core'
 import type { SecondTier } from '../types.js'
 
 /** How a value lies in the second tier: all of it survives JSON. */
@@ -20,15 +25,18 @@ const MAX_SKEW = 10_000 // how far ahead another machine's clock may be
 /** The second tier, made harmless: in order for each key, in time, and never a rejection. */
 export class Tier<K, V> {
   readonly #store: SecondTier
+  readonly #who: string
   readonly #keyOf: (key: K) => string
   readonly #timeout: Milliseconds
   readonly #onError: (error: unknown, key: K, phase: Phase) => void
   readonly #raw: boolean // a bare adapter of Keyv 6: takes strings and points in time
   readonly #last = new Map<string, Promise<unknown>>() // the last write of each key that is not done
+  readonly #doubtful = new Map<string, () => unknown>() // what could not be written or deleted: the store may have an older value
   #clearing: Promise<unknown> | undefined = undefined
 
   constructor(
     store: SecondTier,
+    who: string,
     keyOf: ((key: K) => string) | undefined,
     timeout: Milliseconds,
     onError: (error: unknown, key: K, phase: Phase) => void,
@@ -36,20 +44,29 @@ export class Tier<K, V> {
     for (const verb of ['get', 'set', 'delete'] as const)
       checkFunction(`store.${verb}`, store?.[verb])
     this.#store = store
+    this.#who = who
     this.#keyOf = keyOf ?? defaultKey
     this.#timeout = timeout
     this.#onError = onError
     this.#raw = !!(store as { capabilities?: { expires?: boolean } }).capabilities?.expires
   }
 
+  /** @throws TypeError */
+  idOf(key: K): string {
+    const id: unknown = this.#keyOf(key)
+    if (typeof id === 'string') return id
+    throw badValue('storeKey', 'a function that gives a string', id, TypeError)
+  }
+
   /** Reads after what is being written; rubbish and what tags have made void is undefined. */
   async read(key: K): Promise<Envelope<V> | undefined> {
-    const id = this.#keyOf(key)
+    const id = this.idOf(key)
     const get = async (it: string): Promise<Envelope<V> | undefined> => {
       const found = await this.#store.get(it)
       return (typeof found === 'string' ? JSON.parse(found) : found) as Envelope<V> | undefined
     }
     return this.#after(this.#last.get(id) ?? this.#clearing, key, 'store-get', async () => {
+      if (this.#doubtful.has(id)) return
       const found = await get(id)
       if (found === undefined || found === null) return
       const { uno, asked, created, ttl, tags = [] } = found
@@ -63,12 +80,12 @@ export class Tier<K, V> {
   }
 
   write(key: K, envelope: Envelope<V>, keep: Milliseconds): Promise<unknown> {
-    const id = this.#keyOf(key)
+    const id = this.idOf(key)
     return this.#queue(id, key, () => this.#set(id, envelope, keep))
   }
 
   delete(key: K): Promise<unknown> {
-    const id = this.#keyOf(key)
+    const id = this.idOf(key)
     return this.#queue(id, key, () => this.#store.delete(id))
   }
 
@@ -84,7 +101,10 @@ export class Tier<K, V> {
     if (!this.#store.clear) return Promise.all([...keys].map((key) => this.delete(key)))
     const before = Promise.all([this.#clearing, ...this.#last.values()])
     this.#last.clear()
-    const mine = this.#after(before, undefined as K, 'store-set', () => this.#store.clear?.())
+    const mine = this.#after(before, undefined as K, 'store-set', async () => {
+      await this.#store.clear?.()
+      this.#doubtful.clear()
+    })
     this.#clearing = mine
     void mine.then(() => {
       if (this.#clearing === mine) this.#clearing = undefined
@@ -99,7 +119,12 @@ export class Tier<K, V> {
   }
 
   #queue(id: string, key: K, op: () => unknown): Promise<unknown> {
-    const mine = this.#after(this.#last.get(id) ?? this.#clearing, key, 'store-set', op)
+    const before = this.#last.get(id) ?? this.#clearing
+    const mine = this.#after(before, key, 'store-set', async () => {
+      this.#doubtful.set(id, op)
+      await op()
+      if (this.#doubtful.get(id) === op) this.#doubtful.delete(id)
+    })
     this.#last.set(id, mine)
     void mine.then(() => {
       if (this.#last.get(id) === mine) this.#last.delete(id)
@@ -114,11 +139,16 @@ export class Tier<K, V> {
     op: () => unknown,
   ): Promise<unknown> {
     if (before !== undefined) await before
+    const timeout = this.#timeout
+    const message = `${this.#who}: ${phase.replace('-', ' ')} timed out after ${timeout} ms`
+    const source = new CancellationTokenSource({ timeout, message, ref: true })
     try {
-      return await CancellationToken.timeout(this.#timeout).race(Promise.resolve(op()))
+      return await source.token.race(Promise.resolve(op()))
     } catch (error) {
       this.#onError(error, key, phase)
       return undefined
+    } finally {
+      source.close()
     }
   }
 }
@@ -126,7 +156,12 @@ export class Tier<K, V> {
 const tagKey = (tag: string): string => `uno-async:tag:${tag}`
 
 function defaultKey(key: unknown): string {
-  if (typeof key === 'string') return key
-  if (/number|bigint|boolean/.test(typeof key)) return `${typeof key}:${key}`
+  const type = key === null ? 'null' : typeof key
+  // As it is, but where that could be taken for something else.
+  if (type === 'string')
+    return /^(string|number|bigint|boolean|null|undefined|uno-async):/.test(key as string)
+      ? `string:${key}`
+      : (key as string)
+  if (/number|bigint|boolean|null|undefined/.test(type)) return `${type}:${key}`
   throw badValue('storeKey', 'given for keys that are not primitive', key, TypeError)
 }

@@ -5,12 +5,14 @@ import {
   type Milliseconds,
 } from '@uno-async/core'
 import type { PoolEvent } from '../types.js'
+import { limit } from './limit.js'
 import type { Settings } from './options.js'
 
 /** Whom a creator works for. */
 export interface Client<T> {
+  readonly who: string
   readonly queue: { readonly size: number }
-  landed(resource: T, late: boolean): void
+  landed(resource: T, late: boolean, attempt: number): void
   gaveUp(reason: unknown): void
   pump(): void
   checkEmpty(): void
@@ -49,10 +51,9 @@ export class Creator<T> {
   async #create(): Promise<void> {
     const { create, createTimeout } = this.#options
     const client = this.#client
-    const source = new CancellationTokenSource({
+    const source = limit(client.who, 'create', createTimeout, {
       signal: this.#stop.token,
-      timeout: createTimeout,
-      name: 'create',
+      ref: client.queue.size > 0,
     })
     const { token } = source
     const attempt = this.#failures + 1
@@ -69,7 +70,7 @@ export class Creator<T> {
       late = true
       this.creating--
       this.overran++
-      this.#fail(token.error, attempt)
+      this.fail(token.error, attempt)
     })
     const settled = (): void => {
       if (late) this.overran--
@@ -81,20 +82,24 @@ export class Creator<T> {
       const resource = await token.run(() => create(context))
       settled()
       if (!late) {
-        this.#failures = 0
         this.gaveUp = false
         this.lastError = undefined
       }
-      client.landed(resource, late)
+      client.landed(resource, late, attempt)
     } catch (error) {
       settled()
-      if (!late) this.#fail(error, attempt)
+      if (!late) this.fail(error, attempt)
     }
     client.checkEmpty()
     client.pump()
   }
 
-  #fail(error: unknown, attempt: number): void {
+  /** What was created is in use: failures are no longer in a row. */
+  proved(): void {
+    this.#failures = 0
+  }
+
+  fail(error: unknown, attempt: number): void {
     if (this.#stop.token.cancelled) return
     const { retryCreate } = this.#options
     const client = this.#client

@@ -1,38 +1,37 @@
 import {
   type AcquireOptions,
   CancellationToken,
-  CancellationTokenSource,
   ClosedError,
   checkMilliseconds,
   type Milliseconds,
   QueueFullError,
   report,
   TimeoutError,
+  UnoAsyncError,
   type WaitOptions,
   WaitQueue,
 } from '@uno-async/core'
 import type { DestroyReason, PoolCloseResult, PoolEvent, PoolLease, PoolStats } from '../types.js'
 import { type Client, Creator } from './creator.js'
+import { examine } from './examine.js'
 import { Idle } from './idle.js'
-import type { Settings } from './options.js'
-import { leakOf, type Owner, Slot, SlotLease, timeoutError } from './slot.js'
-
-interface Tag {
-  readonly id: number
-  readonly label: string | undefined
-}
+import { Leaks } from './leaks.js'
+import { limit } from './limit.js'
+import { checkObject, MAX_BACKOFF, type Settings } from './options.js'
+import { type Asker, type Owner, Slot, SlotLease, timeoutError } from './slot.js'
 
 /** The workings of a pool. */
 export class Engine<T> implements Owner<T>, Client<T> {
   readonly options: Settings<T>
   readonly who: string
-  readonly queue: WaitQueue<PoolLease<T>, Tag>
+  readonly queue: WaitQueue<PoolLease<T>, Asker & { readonly id: number }>
   readonly #readiness = new WaitQueue()
   readonly #slots = new Set<Slot<T>>() // all whose resource is not gone for good
   readonly #idle: Idle<T>
   readonly #creator: Creator<T>
-  readonly #lost: FinalizationRegistry<Slot<T>> | undefined
+  readonly #leaks: Leaks<T>
   closed = false
+  isDead: ((resource: T) => boolean) | undefined = undefined // known without asking
   #checking = 0 // slots being validated for somebody who waits
   #dying = 0 // slots being destroyed
   #ids = 0
@@ -57,9 +56,16 @@ export class Engine<T> implements Owner<T>, Client<T> {
       () => this.#living > options.min,
       (slot, reason) => void this.#destroy(slot, reason),
     )
-    if (typeof FinalizationRegistry === 'function') {
-      this.#lost = new FinalizationRegistry((slot) => this.#recover(slot))
-    }
+    this.#leaks = new Leaks(
+      options,
+      this.who,
+      (leak) => this.#call(options.onLeak, leak),
+      (slot) => {
+        // What it lent may still be in use: nobody else may get it.
+        this.#unlend(slot)
+        void this.#destroy(slot, 'leaked')
+      },
+    )
     // Not at once: `create` may refer to the variable that the pool is about to be kept in.
     if (min) void Promise.resolve().then(() => this.pump())
   }
@@ -70,6 +76,10 @@ export class Engine<T> implements Owner<T>, Client<T> {
 
   get #total(): number {
     return this.#slots.size + this.#creator.creating + this.#creator.overran
+  }
+
+  get #room(): number {
+    return Math.max(0, this.options.max - this.held.length - this.#creator.overran)
   }
 
   get #living(): number {
@@ -101,13 +111,14 @@ export class Engine<T> implements Owner<T>, Client<T> {
     const slot = this.#idle.next
     if (!slot || this.queue.size || this.closed) return
     const now = performance.now()
-    if (now >= slot.diesAt || this.#isUntrusted(slot, now)) return
+    if (now >= slot.diesAt || this.isDead?.(slot.resource) || this.#isUntrusted(slot, now)) return
     this.#idle.remove(slot)
-    return this.#lend(slot, label, now)
+    return this.#lend(slot, { label, stack: this.#leaks.trace() }, now)
   }
 
   acquire(options: AcquireOptions = {}): Promise<PoolLease<T>> {
     try {
+      checkObject('options', options)
       const { signal, timeout = this.options.acquireTimeout, priority, label } = options
       if (signal !== undefined) CancellationToken.from(signal).throwIfCancelled()
       checkMilliseconds('timeout', timeout)
@@ -115,10 +126,11 @@ export class Engine<T> implements Owner<T>, Client<T> {
       const lease = this.take(label)
       if (lease) return Promise.resolve(lease)
       const { maxWaiting } = this.options
-      if (timeout && this.queue.size >= maxWaiting) {
+      // Those do not count for whom there is room.
+      if (timeout && maxWaiting < Infinity && this.queue.size - this.#room >= maxWaiting) {
         throw new QueueFullError(`${this.who}: ${maxWaiting} are waiting already`)
       }
-      const tag = { id: ++this.#ids, label }
+      const tag = { id: ++this.#ids, label, stack: this.#leaks.trace() }
       const { queue } = this
       const waiting = queue.wait({ tag, signal, timeout, priority, onTimeout: this.#onTimeout })
       this.pump()
@@ -131,7 +143,9 @@ export class Engine<T> implements Owner<T>, Client<T> {
   readonly #onTimeout = (timeout: Milliseconds): unknown =>
     timeoutError(this.who, timeout, this.stats(), this.held, this.#creator.lastError)
 
-  async ready({ signal, timeout = Infinity }: WaitOptions = {}): Promise<void> {
+  async ready(options: WaitOptions = {}): Promise<void> {
+    checkObject('options', options)
+    const { signal, timeout = Infinity } = options
     CancellationToken.from(signal).throwIfCancelled()
     checkMilliseconds('timeout', timeout)
     if (this.closed) throw this.#closedError()
@@ -157,7 +171,7 @@ export class Engine<T> implements Owner<T>, Client<T> {
     for (let slot = this.#idle.next; slot && queue.size > this.#checking; slot = this.#idle.next) {
       this.#idle.remove(slot)
       const now = performance.now()
-      if (now < slot.diesAt && this.#isUntrusted(slot, now)) void this.#check(slot)
+      if (!this.#whyNot(slot) && this.#isUntrusted(slot, now)) void this.#check(slot)
       else this.#offer(slot)
     }
     // A create belongs to nobody: as many as are wanted, less those on their way.
@@ -184,11 +198,16 @@ export class Engine<T> implements Owner<T>, Client<T> {
   }
 
   close(timeout: Milliseconds, drain: boolean): Promise<PoolCloseResult> {
-    if (!this.closed) {
+    if (!this.#closing) {
       this.closed = true
-      this.#closing = this.#close(timeout, drain)
+      let begin!: () => void
+      // There before it begins: what that destroys may close the pool, too.
+      this.#closing = new Promise((resolve) => {
+        begin = () => resolve(this.#close(timeout, drain))
+      })
+      begin()
     }
-    return this.#closing as Promise<PoolCloseResult>
+    return this.#closing
   }
 
   get #isReady(): boolean {
@@ -205,33 +224,19 @@ export class Engine<T> implements Owner<T>, Client<T> {
     return validate !== undefined && now - idleSince >= validateAfterIdle
   }
 
-  #lend(slot: Slot<T>, label: string | undefined, now: number): PoolLease<T> {
-    const { leakAfter, onLeak } = this.options
-    slot.uses++
+  #lend(slot: Slot<T>, { label, stack }: Asker, now: number): PoolLease<T> {
+    if (!slot.uses++) this.#creator.proved()
     slot.holder = ++this.#ids
     slot.label = label
+    slot.stack = stack
     slot.since = now
-    if (leakAfter < Infinity) {
-      slot.stack = new Error(`${this.who}: acquired`).stack
-      slot.alarm = CancellationToken.timeout(leakAfter).onCancelled(() =>
-        this.#call(onLeak, leakOf(slot)),
-      )
-    }
+    this.#leaks.watch(slot)
     return new SlotLease(this, slot)
   }
 
   #unlend(slot: Slot<T>): void {
     slot.holder = 0
     slot.alarm?.dispose()
-  }
-
-  /** Its lease was collected. What it lent may still be in use: nobody else may get it. */
-  #recover(slot: Slot<T>): void {
-    if (!slot.holder) return
-    const leak = leakOf(slot)
-    this.#unlend(slot)
-    void this.#destroy(slot, 'leaked')
-    this.#call(this.options.onLeak, leak)
   }
 
   /** To who is next, or to the idle ones. */
@@ -243,7 +248,7 @@ export class Engine<T> implements Owner<T>, Client<T> {
 
   /** Why it must not be lent again, if so. */
   #whyNot(slot: Slot<T>): DestroyReason | undefined {
-    if (slot.broken) return 'broken'
+    if (slot.broken || this.isDead?.(slot.resource)) return 'broken'
     if (this.closed && !this.queue.size) return 'closed'
     if (slot.uses >= this.options.maxUses) return 'uses'
     // The clock is not looked at for what does not age.
@@ -253,7 +258,7 @@ export class Engine<T> implements Owner<T>, Client<T> {
 
   #handOn(slot: Slot<T>): void {
     const { queue } = this
-    if (queue.size && queue.offer(({ label }) => this.#lend(slot, label, performance.now()))) return
+    if (queue.size && queue.offer((asker) => this.#lend(slot, asker, performance.now()))) return
     const { maxIdle, min } = this.options
     if (this.closed) return void this.#destroy(slot, 'closed')
     if (this.#idle.slots.length >= Math.max(maxIdle, min)) return void this.#destroy(slot, 'idle')
@@ -264,7 +269,7 @@ export class Engine<T> implements Owner<T>, Client<T> {
     if (this.#idle.remove(slot)) void this.#destroy(slot, reason)
   }
 
-  landed(resource: T, late: boolean): void {
+  landed(resource: T, late: boolean, attempt: number): void {
     const { maxLifetime, lifetimeJitter, onBroken } = this.options
     const lifetime =
       maxLifetime < Infinity ? maxLifetime * (1 - lifetimeJitter * Math.random()) : Infinity
@@ -272,12 +277,21 @@ export class Engine<T> implements Owner<T>, Client<T> {
     this.#slots.add(slot)
     this.#created++
     if (late) return void this.#destroy(slot, 'late')
-    this.#lost?.register(slot.ticket as object, slot, slot)
+    this.#leaks.register(slot)
     this.emit({ type: 'created' })
-    this.#call(onBroken, resource, () => {
+    let cause: unknown
+    // Who dies before anybody could have it is no better than a create that fails.
+    const fail = (): void =>
+      this.#creator.fail(new UnoAsyncError(`${this.who}: a new one died`, { cause }), attempt)
+    this.#call(onBroken, resource, (reason?: unknown) => {
       slot.broken = true
-      this.#drop(slot, 'broken')
+      cause = reason
+      if (!this.#idle.remove(slot)) return
+      if (!slot.uses && performance.now() - slot.idleSince < MAX_BACKOFF) fail()
+      void this.#destroy(slot, 'broken')
     })
+    const why = this.#whyNot(slot)
+    if (why === 'broken' || why === 'lifetime') fail()
     this.#offer(slot)
     this.#checkReady()
   }
@@ -288,27 +302,9 @@ export class Engine<T> implements Owner<T>, Client<T> {
     this.#readiness.rejectAll(reason)
   }
 
-  /** Runs one of the user's functions on a resource, no longer than `validateTimeout`. */
-  async #examine(
-    fn: (resource: T, token: CancellationToken) => unknown,
-    slot: Slot<T>,
-    type: 'validate-failed' | 'reset-failed',
-  ): Promise<unknown> {
-    const source = new CancellationTokenSource({ timeout: this.options.validateTimeout })
-    const { token } = source
-    try {
-      return await token.race(Promise.resolve(token.run(() => fn(slot.resource, token))))
-    } catch (error) {
-      this.emit({ type, error })
-      return false
-    } finally {
-      source.close()
-    }
-  }
-
   async #check(slot: Slot<T>): Promise<void> {
     this.#checking++
-    const valid = await this.#examine(this.options.validate as never, slot, 'validate-failed')
+    const valid = await examine(this, this.options.validate as never, slot, 'validate')
     this.#checking--
     if (valid) this.#offer(slot)
     else void this.#destroy(slot, 'invalid')
@@ -321,7 +317,7 @@ export class Engine<T> implements Owner<T>, Client<T> {
       await reset?.(...args)
       return true
     }
-    const done = await this.#examine(run, slot, 'reset-failed')
+    const done = await examine(this, run, slot, 'reset')
     if (done) this.#offer(slot)
     else void this.#destroy(slot, 'reset')
     this.pump()
@@ -330,12 +326,12 @@ export class Engine<T> implements Owner<T>, Client<T> {
   /** Its place is free when that has settled, or takes too long. */
   async #destroy(slot: Slot<T>, reason: DestroyReason): Promise<void> {
     const { destroy, destroyTimeout } = this.options
-    this.#lost?.unregister(slot)
+    this.#leaks.unregister(slot)
     this.#destroyed++
     this.#dying++
     try {
       const work = CancellationToken.none.run(() => destroy(slot.resource, reason))
-      await CancellationToken.timeout(destroyTimeout).race(Promise.resolve(work))
+      await limit(this.who, 'destroy', destroyTimeout).token.race(Promise.resolve(work))
       this.emit({ type: 'destroyed', reason })
     } catch (error) {
       if (this.closed) this.#errors.push(error)
@@ -364,8 +360,13 @@ export class Engine<T> implements Owner<T>, Client<T> {
       forced = this.held
       for (const slot of forced) this.#unlend(slot)
       await Promise.all(forced.map((slot) => this.#destroy(slot, 'closed')))
+      const left = this.#dying
+      if (left) {
+        const message = `${this.who}: ${left} still being destroyed after ${timeout} ms`
+        this.#errors.push(new TimeoutError(message, { timeout }))
+      }
     }
-    return { forced: forced.length, errors: this.#errors }
+    return { forced: forced.length, errors: [...this.#errors] }
   }
 
   /** Closed, and nobody waits any more: lets go of what is left, and tells close() when all is gone. */

@@ -1,7 +1,7 @@
 import { badValue, checkFunction, checkInteger, checkMilliseconds } from '@uno-async/core'
 import type { PoolOptions } from '../types.js'
 
-const MAX_BACKOFF = 5_000
+export const MAX_BACKOFF = 5_000
 
 type WithDefault =
   | 'destroy'
@@ -63,13 +63,21 @@ export function settle<T>(options: PoolOptions<T>): Settings<T> {
   each('maxUses', count(1))
   if (own.retryCreate !== false) checkFunction('retryCreate', own.retryCreate)
   const { name, order, lifetimeJitter } = own
-  if (name !== undefined && typeof name !== 'string') throw badValue('name', 'a string', name)
-  if (order !== 'lifo' && order !== 'fifo') throw badValue('order', '`lifo` or `fifo`', order)
+  if (name !== undefined && typeof name !== 'string') {
+    throw badValue('name', 'a string', name, TypeError)
+  }
+  if (order !== 'lifo' && order !== 'fifo') {
+    throw badValue('order', '`lifo` or `fifo`', order, TypeError)
+  }
   if (typeof lifetimeJitter !== 'number' || !(lifetimeJitter >= 0 && lifetimeJitter <= 1)) {
     throw badValue('lifetimeJitter', 'a number from 0 to 1', lifetimeJitter)
   }
   checkBounds(own.min, own.max)
   return own
+}
+
+export function checkObject(name: string, value: unknown): void {
+  if (Object(value) !== value) throw badValue(name, 'an object', value, TypeError)
 }
 
 export function checkBounds(min: unknown, max: unknown): void {

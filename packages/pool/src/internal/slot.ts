@@ -26,6 +26,12 @@ export class Slot<T> {
   }
 }
 
+/** Who asks for one. */
+export interface Asker {
+  readonly label: string | undefined
+  readonly stack: string | undefined
+}
+
 /** What a lease says to its pool. */
 export interface Owner<T> {
   readonly who: string
@@ -60,7 +66,7 @@ export class SlotLease<T> implements PoolLease<T> {
     return this.held ? performance.now() - this.#slot.since : 0
   }
 
-  release(options?: { destroy?: boolean }): boolean {
+  release(options?: { destroy?: boolean | undefined }): boolean {
     if (!this.held) return false
     this.#slot.ticket = this.#ticket
     this.#ticket = undefined

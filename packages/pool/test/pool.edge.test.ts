@@ -1,0 +1,298 @@
+import { ClosedError, QueueFullError } from '@uno-async/core'
+import {
+  type AcquireTimeoutError,
+  AsyncResource,
+  AsyncResourcePool,
+  type PoolCloseResult,
+  type PoolEvent,
+  type PoolLeak,
+} from '@uno-async/pool'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { deferred, failure, settle } from './helpers.js'
+
+const never = (): Promise<never> => new Promise(() => {})
+
+beforeEach(() => {
+  vi.useFakeTimers()
+})
+afterEach(() => {
+  vi.restoreAllMocks()
+  vi.useRealTimers()
+})
+
+describe('who is dead before anybody could have it', () => {
+  it.each([
+    [
+      'broken at once',
+      { onBroken: (_: number, broken: (reason?: unknown) => void) => broken('reset by peer') },
+    ],
+    ['older than maxLifetime', { maxLifetime: 0 }],
+  ])('counts like a create that failed: %s', async (_, options) => {
+    vi.spyOn(Math, 'random').mockReturnValue(1)
+    const attempts: number[] = []
+    const pool = new AsyncResourcePool<number>({
+      create: ({ attempt }) => attempts.push(attempt),
+      max: 5,
+      acquireTimeout: 1_000,
+      ...options,
+    })
+    const waiting = failure(pool.acquire())
+    await vi.advanceTimersByTimeAsync(1_000)
+    const { cause } = (await waiting) as AcquireTimeoutError
+    expect(String(cause)).toContain('a new one died')
+    if ('onBroken' in options) expect((cause as Error).cause).toBe('reset by peer')
+    // after 10, 20, 40, …, 640 ms
+    expect(attempts).toEqual([1, 2, 3, 4, 5, 6, 7])
+    expect(pool.stats()).toMatchObject({ failed: 7, destroyed: 7, total: 0 })
+    await pool.close()
+  })
+
+  it('counts so, too, if it dies while it is kept for `min`', async () => {
+    vi.spyOn(Math, 'random').mockReturnValue(1)
+    let created = 0
+    const pool = new AsyncResourcePool<number>({
+      create: () => ++created,
+      onBroken: (_, broken) => void Promise.resolve().then(() => Promise.resolve().then(broken)),
+      max: 1,
+      min: 1,
+    })
+    await vi.advanceTimersByTimeAsync(1_000)
+    expect(created).toBe(7)
+    await pool.close()
+  })
+
+  it('gives up with `retryCreate: false`', async () => {
+    const pool = new AsyncResourcePool<number>({
+      name: 'db',
+      create: () => 1,
+      max: 1,
+      retryCreate: false,
+      onBroken: (_, broken) => broken(),
+    })
+    expect(String(await failure(pool.acquire()))).toContain('"db": a new one died')
+  })
+
+  it('is forgotten as soon as one is lent', async () => {
+    const attempts: number[] = []
+    const pool = new AsyncResourcePool<number>({
+      create: ({ attempt }) => attempts.push(attempt),
+      max: 2,
+      onBroken: (n, broken) => n === 1 && broken(),
+    })
+    const first = pool.acquire()
+    await vi.advanceTimersByTimeAsync(10)
+    await first
+    await pool.acquire()
+    expect(attempts).toEqual([1, 2, 1])
+  })
+})
+
+describe('AsyncResourcePool.of', () => {
+  it('does not lend again what was closed, by who had it or while it was idle', async () => {
+    class Plain extends AsyncResource {
+      protected override initialize(): void {}
+      protected override cleanup(): void {}
+    }
+    const pool = AsyncResourcePool.of(() => new Plain(), { max: 1 })
+    const first = await pool.run(async (it) => {
+      await it.close()
+      return it
+    })
+    const second = await pool.run((it) => it)
+    expect(second).not.toBe(first)
+    await settle()
+    await second.close()
+    expect(pool.tryAcquire()).toBeUndefined()
+    expect(await pool.run((it) => it.state)).toBe('open')
+    await pool.close()
+  })
+})
+
+describe('closing', () => {
+  it('is one promise, for who closes in destroy, too', async () => {
+    let inner: Promise<PoolCloseResult> | undefined
+    const pool = new AsyncResourcePool({
+      create: () => 1,
+      max: 1,
+      destroy: () => {
+        inner = pool.close()
+      },
+    })
+    await pool.run(() => {})
+    const outer = pool.close()
+    await outer
+    expect(inner).toBe(outer)
+    expect(await inner).toEqual({ forced: 0, errors: [] })
+  })
+
+  it('tells of those that are still being destroyed', async () => {
+    const pool = new AsyncResourcePool({ name: 'db', create: () => 1, max: 1, destroy: never })
+    await pool.run(() => {})
+    const closing = pool.close({ timeout: 100 })
+    await vi.advanceTimersByTimeAsync(100)
+    const { errors } = await closing
+    expect(errors.map(String)).toEqual([
+      'TimeoutError: AsyncResourcePool "db": 1 still being destroyed after 100 ms',
+    ])
+    await vi.advanceTimersByTimeAsync(5_000)
+    expect(errors).toHaveLength(1)
+  })
+})
+
+describe('maxWaiting', () => {
+  it('does not count those there is room for', async () => {
+    const pool = new AsyncResourcePool({ create: async () => 1, max: 2, maxWaiting: 0 })
+    const all = [pool.acquire(), pool.acquire()]
+    expect(await failure(pool.acquire())).toBeInstanceOf(QueueFullError)
+    const [a] = await Promise.all(all)
+    expect(await failure(pool.acquire())).toBeInstanceOf(QueueFullError)
+    a?.release()
+    expect(await pool.acquire()).toMatchObject({ held: true })
+  })
+})
+
+describe('timeouts', () => {
+  it('say whose they are', async () => {
+    const events: PoolEvent[] = []
+    const pool = new AsyncResourcePool({
+      name: 'db',
+      create: () => 1,
+      max: 1,
+      validate: never,
+      reset: (_, token) => (resetting ? token.race(never()) : undefined),
+      destroy: never,
+      validateAfterIdle: 0,
+      validateTimeout: 5,
+      destroyTimeout: 6,
+      onEvent: (event) => events.push(event),
+    })
+    let resetting = false
+    ;(await pool.acquire()).release()
+    await settle()
+    const second = pool.acquire()
+    await vi.advanceTimersByTimeAsync(20)
+    resetting = true
+    ;(await second).release()
+    await vi.advanceTimersByTimeAsync(20)
+    const messages = events.map((event) => 'error' in event && (event.error as Error).message)
+    expect(messages).toContain('AsyncResourcePool "db": validate timed out after 5 ms')
+    expect(messages).toContain('AsyncResourcePool "db": destroy timed out after 6 ms')
+    expect(messages).toContain('AsyncResourcePool "db": reset timed out after 5 ms')
+  })
+
+  it('of a create say so, and keep the process alive for who waits', async () => {
+    const timers = vi.spyOn(globalThis, 'setTimeout')
+    const pool = new AsyncResourcePool({
+      name: 'db',
+      create: never,
+      max: 1,
+      retryCreate: false,
+      acquireTimeout: Infinity,
+      createTimeout: 5,
+    })
+    const waiting = failure(pool.acquire())
+    await settle()
+    const refs = timers.mock.results.map(({ value }) => value.hasRef())
+    expect(refs).toEqual([true])
+    await vi.advanceTimersByTimeAsync(5)
+    expect(String(await waiting)).toBe(
+      'TimeoutError: AsyncResourcePool "db": create timed out after 5 ms',
+    )
+  })
+})
+
+describe('leaks', () => {
+  it('the stack is that of who acquired, not of who released what they got', async () => {
+    const leaks: PoolLeak[] = []
+    const pool = new AsyncResourcePool({
+      create: () => 1,
+      max: 1,
+      leakAfter: 10,
+      onLeak: (leak) => leaks.push(leak),
+    })
+    const a = await pool.acquire()
+    const leaker = () => pool.acquire()
+    const innocent = () => a.release()
+    const leaked = leaker()
+    innocent()
+    await leaked
+    await vi.advanceTimersByTimeAsync(10)
+    expect(leaks.at(-1)?.stack).toContain('leaker')
+    expect(leaks.at(-1)?.stack).not.toContain('innocent')
+  })
+})
+
+describe('AsyncResource', () => {
+  class Plain extends AsyncResource {
+    readonly log: string[] = []
+    during: () => unknown = () => {}
+    opened = deferred()
+    failing: unknown = undefined
+
+    protected override initialize(): Promise<void> | void {
+      this.log.push('initialize')
+      this.during()
+      return this.opened.promise
+    }
+    protected override cleanup(): void {
+      this.log.push('cleanup')
+      if (this.failing) throw this.failing
+    }
+  }
+
+  it('that closes itself while it opens is closed and cleaned up', async () => {
+    const plain = new Plain()
+    let closing: Promise<void> | undefined
+    plain.during = () => {
+      closing = plain.close()
+    }
+    plain.opened.resolve()
+    expect(await failure(plain.open())).toBeInstanceOf(ClosedError)
+    await closing
+    expect([plain.state, plain.log]).toEqual(['closed', ['initialize', 'cleanup']])
+  })
+
+  it('open() while it opens shares that, from within, too', async () => {
+    const plain = new Plain()
+    let inner: Promise<Plain> | undefined
+    plain.during = () => {
+      inner = plain.open()
+    }
+    const outer = plain.open()
+    plain.opened.resolve()
+    expect(await outer).toBe(plain)
+    expect(await inner).toBe(plain)
+    expect(plain.log).toEqual(['initialize'])
+    await plain.close()
+  })
+
+  it('close() during an open rejects if cleanup does; open() is told only that it was closed', async () => {
+    const plain = new Plain()
+    plain.failing = new Error('stuck')
+    const opening = failure(plain.open())
+    const closing = failure(plain.close())
+    plain.opened.resolve()
+    expect(await opening).toBeInstanceOf(ClosedError)
+    expect(await closing).toBe(plain.failing)
+    expect(plain.state).toBe('closed')
+  })
+
+  it('close() after an open that failed does not repeat the error of its cleanup', async () => {
+    const plain = new Plain()
+    plain.failing = new Error('stuck')
+    plain.opened.reject(new Error('boom'))
+    expect(await failure(plain.open())).toEqual(new Error('boom'))
+    await plain.close()
+    expect(plain.state).toBe('closed')
+  })
+
+  it('a timeout of open says whose it is, and keeps the process alive', async () => {
+    const timers = vi.spyOn(globalThis, 'setTimeout')
+    const opening = failure(new Plain({ name: 's' }).open({ timeout: 5 }))
+    await settle()
+    expect(timers.mock.results.map(({ value }) => value.hasRef())).toEqual([true])
+    await vi.advanceTimersByTimeAsync(5)
+    expect(String(await opening)).toBe('TimeoutError: AsyncResource "s": open timed out after 5 ms')
+    expect(vi.getTimerCount()).toBe(0)
+  })
+})
