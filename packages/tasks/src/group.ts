@@ -129,6 +129,7 @@ export class TaskGroup implements AsyncDisposable {
       signal: CancellationToken.from(parent),
       timeout,
       name: this.name,
+      ref: true,
     })
     this.outer = owner ?? currentPlace()
     this.observer = this.outer?.observer
