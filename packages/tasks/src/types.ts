@@ -49,7 +49,10 @@ export interface TaskOptions {
   name?: string | undefined
   /** Cancels this task only; it is then `cancelled`, which is no failure. */
   signal?: Cancellation | undefined
-  /** Milliseconds it may run; then its token is cancelled with a TimeoutError, which is its failure. It is still awaited. */
+  /**
+   * Milliseconds it may run; then its token is cancelled with a TimeoutError, which is its failure. It is still awaited: one that
+   * gives a value all the same has not failed.
+   */
   timeout?: Milliseconds | undefined
   /** Does not keep the group open, takes no slot, and is cancelled last, after body and ordinary tasks. */
   service?: boolean | undefined
@@ -115,7 +118,7 @@ export interface RunTasksOptions {
   concurrency?: number | undefined
   /** Milliseconds for all of it; then it is cancelled with a TimeoutError. */
   timeout?: Milliseconds | undefined
-  /** Milliseconds for each task; then its token is cancelled with a TimeoutError, which is its failure. */
+  /** Milliseconds for each task; like `timeout` of TaskOptions. */
   taskTimeout?: Milliseconds | undefined
   /** Told whenever a task has ended. */
   onProgress?: ((progress: TaskProgress) => void) | undefined
