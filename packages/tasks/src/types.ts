@@ -33,8 +33,9 @@ export interface Task<T> extends PromiseLike<T>, AsyncDisposable {
   /** Native, and the same each time; its rejection is handled already. */
   readonly promise: Promise<T>
   /**
-   * Asks this task alone to stop; one that is queued never starts. Resolves when the task has really
-   * ended (at once if it is called by the task itself); never rejects.
+   * Asks this task alone to stop; one that is queued never starts. Resolves when the task has really ended; never rejects.
+   * Called by the task itself it resolves at once; after its first `await` that is known only with async context
+   * enabled. Without it, a task does not await this: it would wait for itself.
    */
   cancel(reason?: unknown): Promise<void>
   /** How it ended, once it has; never rejects. */

@@ -5,7 +5,7 @@ import { expect, it } from 'vitest'
 /** Runs `code` in a process of its own, which has nothing else to do. */
 function run(code: string): { status: number | null; out: string } {
   const script = `import * as core from '@uno-async/core'
-    import { iterateTasks, runTask, runTasks, TaskGroup, TaskManager } from '@uno-async/tasks'
+    import { getTaskManager, iterateTasks, runTask, runTasks, TaskGroup } from '@uno-async/tasks'
     const idle = (token) => token.race(new Promise(() => {}))
     ${code}`
   const args = ['--input-type=module', '--eval', script]
@@ -44,4 +44,26 @@ it.each([
   ['a group', 'await TaskGroup.run((g) => void g.createTask(() => 1), { timeout: 60_000 })'],
 ])('a timeout of %s that has ended keeps no process alive', (_, call) => {
   expect(run(call)).toEqual({ status: 0, out: '' })
+})
+
+it('runTask gives a task born cancelled after the shutdown of the manager of the runtime', () => {
+  const code = `
+    runTask(() => 1)
+    await getTaskManager().shutdown()
+    console.log(runTask(() => console.log('called')).state)`
+  expect(run(code)).toEqual({ status: 0, out: 'cancelled' })
+})
+
+it('what the callback of finally throws is not hidden', () => {
+  const code = `
+    process.on('unhandledRejection', (error) => console.log('unhandled', error))
+    const group = new TaskGroup()
+    const task = group.createTask(() => Promise.reject('of the task'))
+    task.finally(() => {})
+    task.finally(() => Promise.reject('of the callback'))
+    await group.join().catch((error) => console.log('joined', error))`
+  expect(run(code).out.split('\n').sort()).toEqual([
+    'joined of the task',
+    'unhandled of the callback',
+  ])
 })
