@@ -16,6 +16,15 @@ export default {
     '.': { entry: ['scripts/*.mjs'] },
     ...Object.fromEntries(packages),
     'examples/*': { entry: ['src/*.ts', 'test/**/*.test.ts'], project: ['**/*.ts'] },
-    tests: { entry: ['**/*.test.ts', 'pack/*.mjs'], project: ['**/*.{ts,mjs}'] },
+    tests: {
+      entry: [
+        '**/*.test.ts',
+        '*/*.mjs',
+        'runtimes/smoke/main.mjs',
+        '*/vitest.config.ts',
+        'fast-check.ts',
+      ],
+      project: ['**/*.{ts,mjs}', '!pack/consumers/**'],
+    },
   },
 } satisfies KnipConfig

@@ -1,7 +1,12 @@
 import { defineConfig } from 'tsup'
 
 export default defineConfig({
-  entry: ['src/main.ts', 'src/postgres-process.ts', 'src/three.ts'],
+  entry: {
+    main: 'src/main.ts',
+    'postgres-process': 'src/postgres-process.ts',
+    tour: 'tour/tour.ts',
+    three: 'tour/three.ts',
+  },
   format: 'esm',
   target: 'node20',
   clean: true,

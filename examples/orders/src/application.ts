@@ -10,7 +10,7 @@ import { type Database, registerDatabase } from './database/register.js'
 import { registerEvents } from './events/register.js'
 import { Metrics } from './metrics.js'
 import { observe } from './observe.js'
-import { expireUnpaid } from './orders/expire.js'
+import { expire } from './orders/expire.js'
 import { mail, revenue } from './orders/handlers.js'
 import { Prices } from './orders/prices.js'
 import { connectRedis, type Shared } from './redis.js'
@@ -40,7 +40,7 @@ export function registerOrders(
   const upstream = manager.registerResource({
     name: 'upstream',
     start: () => new Upstream().listen(),
-    stop: ({ server }, { token }) => server && closeServer(server, { signal: token }),
+    stop: (upstream) => upstream.close(),
   })
 
   const redis = manager.registerResource<Shared>({
@@ -54,7 +54,7 @@ export function registerOrders(
 
   const database = registerDatabase(manager, config, log)
   const { sessions, locks } = database
-  const outbox = registerEvents(manager, config, log, database, () => [
+  const { outbox, deliveries } = registerEvents(manager, config, log, database, () => [
     revenue,
     mail(upstreamUrl()),
   ])
@@ -71,7 +71,7 @@ export function registerOrders(
         onCommit: (tags) => void queries.invalidate(tags).catch((error) => log.warn({ error })),
       })
       void manager.createTask(
-        (token) => expireUnpaid(sessions.value, locks.value.keys, commands, token),
+        (token) => expire(sessions.value, locks.value.keys, commands, token),
         { name: 'expire', restart: { when: 'always', maxRestarts: Infinity, maxDelay: 5_000 } },
       )
       const prices = new Prices(upstreamUrl(), redis.value.cache)
@@ -99,9 +99,17 @@ export function registerOrders(
         desk: desk.value,
         guard,
         outbox: outbox.value,
+        deliveries: deliveries.value.deliveries,
         lastShutdown,
       })
-      const app = api({ manager, guard, desk: desk.value, log, snapshot })
+      const app = api({
+        manager,
+        guard,
+        desk: desk.value,
+        log,
+        deadline: config.DEADLINE,
+        snapshot,
+      })
       return listen(app, config.HOST, config.PORT)
     },
     drain: ({ server }, { token }) => closeServer(server, { signal: token }),

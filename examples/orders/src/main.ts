@@ -3,29 +3,22 @@ import { formatReport, runApplication } from '@uno-async/lifecycle'
 import { pino } from 'pino'
 import { registerOrders } from './application.js'
 import { readConfig } from './config.js'
-import { tour } from './tour/tour.js'
 
 const config = readConfig()
 
-if (process.argv.includes('--tour')) await tour(config)
-else {
-  const log = pino({ name: config.INSTANCE, level: config.LOG_LEVEL })
-  const lastReport = `${config.DATA}/${config.INSTANCE}.json`
-  const report = await runApplication({
-    shutdownTimeout: config.SHUTDOWN_TIMEOUT,
-    exitGrace: 1_500, // pg-boss looks once a second whether its workers have ended
-    startup({ manager }) {
-      const before = existsSync(lastReport)
-        ? JSON.parse(readFileSync(lastReport, 'utf8'))
-        : undefined
-      const { http } = registerOrders(manager, config, log, before)
-      manager.addStartupHook(() => {
-        log.info(`listening on ${http.value.url}`)
-        process.send?.(http.value.url)
-      })
-    },
-  })
-  const lines = formatReport(report).split('\n')
-  mkdirSync(config.DATA, { recursive: true })
-  writeFileSync(lastReport, JSON.stringify({ at: Date.now(), ok: report.code === 0, lines }))
-}
+const log = pino({ name: config.INSTANCE, level: config.LOG_LEVEL })
+const lastReport = `${config.DATA}/${config.INSTANCE}.json`
+const report = await runApplication({
+  shutdownTimeout: config.SHUTDOWN_TIMEOUT,
+  startup({ manager }) {
+    const before = existsSync(lastReport) ? JSON.parse(readFileSync(lastReport, 'utf8')) : undefined
+    const { http } = registerOrders(manager, config, log, before)
+    manager.addStartupHook(() => {
+      log.info(`listening on ${http.value.url}`)
+      process.send?.(http.value.url)
+    })
+  },
+})
+const lines = formatReport(report).split('\n')
+mkdirSync(config.DATA, { recursive: true })
+writeFileSync(lastReport, JSON.stringify({ at: Date.now(), ok: report.code === 0, lines }))

@@ -1,7 +1,9 @@
+import { AsyncCache } from '@uno-async/cache'
 import type { AsyncManager } from '@uno-async/lifecycle'
 import { getTaskManager, type TaskNode as Task } from '@uno-async/tasks'
 import type { Guard } from './api/guard.js'
 import type { Desk } from './api/routes.js'
+import type { Deliveries } from './events/deliveries.js'
 import type { Outbox } from './events/outbox.js'
 import type { Metrics } from './metrics.js'
 import { reports } from './orders/queries.js'
@@ -14,16 +16,17 @@ export interface Observed {
   desk: Desk
   guard: Guard
   outbox: Outbox
+  deliveries: Deliveries
   lastShutdown: Snapshot['lastShutdown']
 }
 
-/** Looks at everything once. */
+/** Gives a look at everything. */
 export function observe(it: Observed): () => Promise<Snapshot> {
-  const { instance, manager, metrics, desk, guard, outbox, lastShutdown } = it
-  let events = { pending: 0, delivered: 0, dead: 0 }
-  return async () => {
+  const { instance, manager, metrics, desk, guard, outbox, deliveries, lastShutdown } = it
+  let stats = { pending: 0, dead: 0 }
+  const look = async (): Promise<Snapshot> => {
     // The database may be away: then the last known.
-    events = await outbox.stats(manager.token).catch(() => events)
+    stats = await outbox.stats(manager.token).catch(() => stats)
     const { state, tasks } = manager.inspect()
     const pool = desk.sessions.stats()
     const { rate, limiter } = guard
@@ -68,10 +71,13 @@ export function observe(it: Observed): () => Promise<Snapshot> {
       ),
       requests: { ...metrics.requests },
       latency: metrics.latency(),
-      events,
+      events: { ...stats, delivered: deliveries.count },
       ...(lastShutdown && { lastShutdown }),
     }
   }
+  // However many watch, one looks.
+  const cache = new AsyncCache<'now', Snapshot>({ load: look, ttl: 400 })
+  return () => cache.get('now')
 }
 
 function plain({ name, state, age, children }: Task): TaskNode {

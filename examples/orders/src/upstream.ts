@@ -7,6 +7,8 @@ export type Mood = 'well' | 'slow' | 'failing'
 /** Stands in for the servers of others: a flaky one that knows prices, and one that sends mails. */
 export class Upstream {
   mood: Mood = 'well'
+  /** Of every price. */
+  markup = 10
   /** By idempotency key: what was asked for twice was still sent once. */
   readonly mails = new Set<string>()
   #http: HttpServer | undefined
@@ -15,8 +17,8 @@ export class Upstream {
     return this.#http?.url ?? ''
   }
 
-  get server(): HttpServer['server'] | undefined {
-    return this.#http?.server
+  close(): void {
+    this.#http?.server.close().closeAllConnections()
   }
 
   async listen(): Promise<this> {
@@ -30,7 +32,9 @@ export class Upstream {
     app.onError((_, c) => c.body(null, 500))
     app.get('/prices/:sku', (c) => {
       const { sku } = c.req.param()
-      return /^(sku-\d+|rare)$/.test(sku) ? c.json({ price: 10 + sku.length }) : c.json({}, 404)
+      return /^(sku-\d+|rare)$/.test(sku)
+        ? c.json({ price: this.markup + sku.length })
+        : c.json({}, 404)
     })
     app.post('/mails', async (c: Context) => {
       const { to } = await c.req.json()

@@ -1,15 +1,18 @@
 import { chmodSync, existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { CancellationToken } from '@uno-async/core'
+import { withContext } from '@uno-async/context'
+import { CancellationToken, CancellationTokenSource } from '@uno-async/core'
 import { AsyncManager } from '@uno-async/lifecycle'
 import { pino } from 'pino'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { type Application, registerOrders } from '../src/application.js'
 import { readConfig } from '../src/config.js'
+import type { Db } from '../src/database/session.js'
+import { transaction } from '../src/database/transaction.js'
 import type { Order } from '../src/orders/commands.js'
 import type { Snapshot } from '../src/snapshot.js'
-import { audit } from '../src/tour/audit.js'
+import { audit } from '../tour/audit.js'
 
 const data = mkdtempSync(join(tmpdir(), 'orders-'))
 const logged: string[] = []
@@ -59,6 +62,9 @@ const stock = async (sku: string) =>
   (await query<{ on_hand: number }>(`select on_hand from stock where sku = '${sku}'`))[0]
     ?.on_hand ?? NaN
 
+const idleInTransaction = async () =>
+  (await query(`select 1 from pg_stat_activity where state like 'idle in%'`)).length
+
 it('takes an order from placing to shipping, and nothing twice', async () => {
   const { status, body } = await post('/orders', order(2))
   expect(status).toBe(201)
@@ -87,6 +93,12 @@ it('carries a command out once for each key', async () => {
   )
   expect(new Set(all.map(({ body }) => body.id)).size).toBe(1)
   expect(await stock('sku-2')).toBe(before - 1)
+  // … for what it cost then
+  app.upstream.value.markup = 90
+  await new Promise((go) => setTimeout(go, 1_100))
+  for (let i = 0; i < 3; i++)
+    expect(await post('/orders', order(1, 'sku-2'), 'once')).toEqual(all[0])
+  app.upstream.value.markup = 10
   expect(await post('/orders', order(2, 'sku-2'), 'once')).toMatchObject({ status: 422 })
 })
 
@@ -137,7 +149,7 @@ it('rolls back when the client leaves, and uses the connection again', async () 
   expect(await stock('sku-4')).toBe(before)
   await until(() => app.database.sessions.value.stats().borrowed === 0)
   expect(app.database.sessions.value.stats()).toMatchObject({ destroyed })
-  expect(await query(`select 1 from pg_stat_activity where state like 'idle in%'`)).toHaveLength(0)
+  await until(async () => (await idleInTransaction()) === 0)
   expect((await post('/orders', order(1, 'sku-4'))).status).toBe(201)
   expect(logged).toEqual([])
 })
@@ -151,6 +163,75 @@ it('rolls back at the deadline of the request', async () => {
   await db`rollback`
   lease.release()
   expect(await stock('sku-5')).toBe(100_000)
+})
+
+it('finishes a COMMIT that is on its way, whoever cancels', async () => {
+  using source = new CancellationTokenSource()
+  const { value } = app.database.sessions
+  await withContext(
+    transaction(value, { label: 'test' }),
+    async (db) => {
+      await db`update stock set on_hand = on_hand - 1 where sku = 'sku-10'`
+      queueMicrotask(() => source.cancel())
+    },
+    { signal: source.token },
+  )
+  expect(source.token.cancelled).toBe(true)
+  expect(await stock('sku-10')).toBe(99_999)
+  await query(`update stock set on_hand = on_hand + 1 where sku = 'sku-10'`)
+})
+
+it('takes no failure of a statement for a success', async () => {
+  const swallow = async (db: Db) => {
+    await db`update stock set on_hand = on_hand - 1 where sku = 'sku-10'`
+    await db`select 1 / 0`.catch(() => {})
+  }
+  const { value } = app.database.sessions
+  await expect(withContext(transaction(value, { label: 'test' }), swallow)).rejects.toThrow(
+    'a failure was ignored',
+  )
+  expect(await stock('sku-10')).toBe(100_000)
+})
+
+it('makes one order for each key, whenever clients leave', async () => {
+  const { destroyed } = app.database.sessions.value.stats()
+  const insist = async (key: string) => {
+    for (;;) {
+      const init = { headers: { 'idempotency-key': key } }
+      const signal = AbortSignal.timeout(Math.ceil(60 * Math.random()))
+      await send('POST', '/orders', order(1, 'sku-11'), { ...init, signal }).catch(() => {})
+      const answer = await post('/orders', order(1, 'sku-11'), key)
+      if (answer.status === 201) return answer.body.id
+    }
+  }
+  const ids = await Promise.all(Array.from({ length: 40 }, (_, i) => insist(`storm-${i}`)))
+  expect(new Set(ids).size).toBe(40)
+  expect(await stock('sku-11')).toBe(100_000 - 40)
+  await until(() => app.database.sessions.value.stats().borrowed === 0)
+  expect(app.database.sessions.value.stats()).toMatchObject({ destroyed })
+  await until(async () => (await idleInTransaction()) === 0)
+})
+
+it('reports what fits together, though several sessions read it while it changes', async () => {
+  interface Report {
+    orders: { state: string; quantity: number }[]
+    stock: { initial: number; onHand: number }[]
+  }
+  const sum = (numbers: number[]) => numbers.reduce((all, each) => all + each, 0)
+  let isOver = false
+  const shop = async () => {
+    while (!isOver) await post('/orders', order(1, 'sku-12'))
+  }
+  const shops = [shop(), shop()]
+  for (let i = 0; i < 10; i++) {
+    const { orders, stock } = await get<Report>('/report')
+    const live = orders.filter(({ state }) => state !== 'cancelled')
+    expect(sum(live.map(({ quantity }) => quantity))).toBe(
+      sum(stock.map(({ initial, onHand }) => initial - onHand)),
+    )
+  }
+  isOver = true
+  await Promise.all(shops)
 })
 
 it('serves known prices while the upstream fails or is slow', async () => {
@@ -198,7 +279,7 @@ it('shows itself to the dashboard', async () => {
   const snapshot = JSON.parse(new TextDecoder().decode(value).replace(/^data: /, '')) as Snapshot
   expect(snapshot).toMatchObject({ state: 'running', pool: { max: 6 } })
   expect(snapshot.tasks.children.map(({ name }) => name)).toEqual(
-    expect.arrayContaining(['pump', 'expire', 'events', 'requests']),
+    expect.arrayContaining(['pump', 'consume mail', 'expire', 'events', 'requests']),
   )
   expect(snapshot.limiters.map(({ name }) => name)).toContain('prices')
   expect(snapshot.events.delivered).toBeGreaterThan(0)

@@ -32,6 +32,15 @@ export function checkInteger(option: string, value: unknown, min: number): numbe
   throw badValue(option, min === 1 ? 'a positive integer' : `an integer >= ${min}`, value)
 }
 
+const NONE = {}
+
+/** Gives options back, `{}` where there are none. @throws TypeError if they are no object */
+export function checkOptions<O extends object>(options: O | undefined): O {
+  if (options === undefined) return NONE as O
+  if (typeof options === 'object' && options !== null) return options
+  throw badValue('options', 'an object', options, TypeError)
+}
+
 /** @internal */
 export function checkType(option: string, value: unknown, type: 'string' | 'boolean'): void {
   if (value === undefined || typeof value === type) return

@@ -1,4 +1,4 @@
-import { checkMilliseconds, checkType } from './check.js'
+import { checkMilliseconds, checkOptions, checkType } from './check.js'
 import type { Cancellation, Milliseconds } from './contracts.js'
 import { Alarm } from './internal/alarm.js'
 import { CancellationToken } from './token.js'
@@ -26,10 +26,10 @@ class Delay extends Alarm {
  */
 export function delay(
   duration: Milliseconds,
-  options: { signal?: Cancellation | undefined; unref?: boolean | undefined } = {},
+  options?: { signal?: Cancellation | undefined; unref?: boolean | undefined },
 ): Promise<void> {
   return new Promise((resolve, reject) => {
-    const { signal, unref } = options
+    const { signal, unref } = checkOptions(options)
     checkMilliseconds('duration', duration)
     checkType('unref', unref, 'boolean')
     const token = CancellationToken.from(signal)

@@ -130,15 +130,19 @@ export class RateLimitError extends UnoAsyncError {
  * ```
  */
 export function isCancelled(error: unknown): boolean {
-  return error instanceof CancelledError || isCalled(error, 'AbortError', 'ABORT_ERR')
+  return isCalled(error, CancelledError, 'AbortError', 'ABORT_ERR')
 }
 
 /** Is this a timeout: ours of any copy, a DOMException `TimeoutError`, or an error with code `ETIMEDOUT`? */
 export function isTimeout(error: unknown): boolean {
-  return error instanceof TimeoutError || isCalled(error, 'TimeoutError', 'ETIMEDOUT')
+  return isCalled(error, TimeoutError, 'TimeoutError', 'ETIMEDOUT')
 }
 
-const isCalled = (error: unknown, name: string, code: string): boolean => {
-  const e = error as { name?: unknown; code?: unknown } | null | undefined
-  return e?.name === name || e?.code === code
+function isCalled(error: unknown, kind: { prototype: Error }, name: string, code: string): boolean {
+  try {
+    const e = error as { name?: unknown; code?: unknown } | null | undefined
+    return error instanceof (kind as ErrorConstructor) || e?.name === name || e?.code === code
+  } catch {
+    return false // it does not let itself be looked at
+  }
 }

@@ -5,7 +5,13 @@
  * @packageDocumentation
  */
 
-export { badValue, checkFunction, checkInteger, checkMilliseconds } from './check.js'
+export {
+  badValue,
+  checkFunction,
+  checkInteger,
+  checkMilliseconds,
+  checkOptions,
+} from './check.js'
 export type {
   AcquireOptions,
   Cancellation,

@@ -1,4 +1,4 @@
-import { checkFunction, checkMilliseconds } from './check.js'
+import { checkFunction, checkMilliseconds, checkOptions } from './check.js'
 import type { Milliseconds } from './contracts.js'
 import { CancellationToken, CancellationTokenSource } from './token.js'
 
@@ -16,15 +16,15 @@ import { CancellationToken, CancellationTokenSource } from './token.js'
  */
 export function shield<R>(
   fn: (token: CancellationToken) => R,
-  options: { timeout?: Milliseconds | undefined } = {},
+  options?: { timeout?: Milliseconds | undefined },
 ): R {
   checkFunction('fn', fn)
-  const { timeout = Infinity } = options
+  const { timeout = Infinity } = checkOptions(options)
   if (checkMilliseconds('timeout', timeout) === Infinity) {
     const { none } = CancellationToken
     return none.run(() => fn(none))
   }
-  const source = new CancellationTokenSource({ timeout })
+  const source = new CancellationTokenSource({ timeout, ref: true }) // somebody waits for the clean-up
   const close = (): void => source.close()
   let result: R
   try {

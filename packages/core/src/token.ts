@@ -1,4 +1,4 @@
-import { badValue, checkFunction, checkMilliseconds, checkType } from './check.js'
+import { badValue, checkFunction, checkMilliseconds, checkOptions, checkType } from './check.js'
 import type { Cancellation, Milliseconds, Registration } from './contracts.js'
 import { currentFrame, runIn } from './internal/context.js'
 import {
@@ -87,7 +87,7 @@ export class CancellationToken {
   static from(source: Cancellation | null | undefined): CancellationToken {
     if (source === null || source === undefined) return CancellationToken.none
     if (CancellationToken.is(source)) return source
-    if (typeof source.aborted !== 'boolean' || !source.addEventListener) {
+    if (typeof source.aborted !== 'boolean' || typeof source.addEventListener !== 'function') {
       throw badValue('signal', 'an AbortSignal or a CancellationToken', source, TypeError)
     }
     let token = adapters.get(source)
@@ -118,9 +118,9 @@ export class CancellationToken {
    */
   static timeout(
     after: Milliseconds,
-    options: { signal?: Cancellation | undefined; message?: string | undefined } = {},
+    options?: { signal?: Cancellation | undefined; message?: string | undefined },
   ): CancellationToken {
-    const { signal, message } = options
+    const { signal, message } = checkOptions(options)
     checkMilliseconds('after', after)
     return new CancellationTokenSource({ signal, timeout: after, message }).token
   }
@@ -291,8 +291,9 @@ export class CancellationTokenSource implements Disposable {
   readonly options: CancellationTokenSourceOptions
 
   /** @throws TypeError, RangeError */
-  constructor(options: CancellationTokenSourceOptions = {}) {
-    const { signal, timeout = Infinity, deadline = Infinity, name, message, ref } = options
+  constructor(options?: CancellationTokenSourceOptions) {
+    this.options = checkOptions(options)
+    const { signal, timeout = Infinity, deadline = Infinity, name, message, ref } = this.options
     checkType('name', name, 'string')
     checkType('message', message, 'string')
     checkType('ref', ref, 'boolean')
@@ -305,12 +306,11 @@ export class CancellationTokenSource implements Disposable {
       : behind(CancellationToken.from(signal as Cancellation | undefined))
     this.token = new CancellationToken(parents, true)
     this.token.name = name
-    this.options = options
     if (timeout < Infinity || deadline < Infinity) {
       const now = performance.now()
       const after = Math.min(timeout, Math.max(0, deadline - now))
       const at = Math.min(now + timeout, deadline)
-      this.token.limit = new Limit(this.token, at, after, options)
+      this.token.limit = new Limit(this.token, at, after, this.options)
     }
   }
 

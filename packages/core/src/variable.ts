@@ -1,4 +1,4 @@
-import { checkType } from './check.js'
+import { checkOptions, checkType } from './check.js'
 import { currentFrame, enableStorage, runIn, valueIn, withValue } from './internal/context.js'
 
 /**
@@ -19,8 +19,8 @@ export class AsyncVariable<T> {
   readonly name: string
   readonly #defaultValue: T
 
-  constructor(options: { name?: string | undefined; defaultValue?: T } = {}) {
-    const { name = '', defaultValue } = options
+  constructor(options?: { name?: string | undefined; defaultValue?: T }) {
+    const { name = '', defaultValue } = checkOptions(options)
     checkType('name', name, 'string')
     this.name = name
     this.#defaultValue = defaultValue as T

@@ -1,4 +1,4 @@
-import { badValue, checkFunction, checkMilliseconds } from './check.js'
+import { badValue, checkFunction, checkMilliseconds, checkOptions } from './check.js'
 import type { Milliseconds, Registration, WaitOptions } from './contracts.js'
 import { TimeoutError } from './errors.js'
 import { Alarm } from './internal/alarm.js'
@@ -100,9 +100,10 @@ export class WaitQueue<T = void, Tag = undefined> {
   //   I2  a waiter has a registration and an alarm only while it is in a lane
 
   /** @param options - `onLeave`: told who left by cancellation or timeout, so that a blocked line can move on */
-  constructor(options: { onLeave?: ((tag: Tag) => void) | undefined } = {}) {
-    if (options.onLeave !== undefined) checkFunction('onLeave', options.onLeave)
-    this.#onLeave = options.onLeave
+  constructor(options?: { onLeave?: ((tag: Tag) => void) | undefined }) {
+    const { onLeave } = checkOptions(options)
+    if (onLeave !== undefined) checkFunction('onLeave', onLeave)
+    this.#onLeave = onLeave
   }
 
   /** How many wait. */
@@ -133,8 +134,9 @@ export class WaitQueue<T = void, Tag = undefined> {
    * Joins the line. Resolves with what is handed over; rejects when cancelled, timed out or rejected.
    * Already cancelled, or `timeout: 0`: rejects without joining.
    */
-  wait(options: QueueWaitOptions<Tag> = {}): Promise<T> {
+  wait(given?: QueueWaitOptions<Tag>): Promise<T> {
     return new Promise((resolve, reject) => {
+      const options = checkOptions(given)
       const { signal, timeout = Infinity, priority = 0, onTimeout } = options
       checkMilliseconds('timeout', timeout)
       if (typeof priority !== 'number' || Number.isNaN(priority)) {

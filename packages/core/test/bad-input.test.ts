@@ -42,6 +42,7 @@ type Names = readonly string[]
 const numbers: Names = ['0', '1.5', '2^53', 'Infinity']
 const anyNumber: Names = [...numbers, '-1', '-Infinity']
 const everything: Names = Object.keys(values)
+const objects: Names = ['object', 'array', 'date']
 const strings: Names = ['string', 'numeral', 'empty']
 
 const source = () => new CancellationTokenSource()
@@ -49,6 +50,53 @@ const token = () => source().token
 
 /** Each public option: its name in messages, what it is said to be, which values are fine, how to use it. */
 const table: [string, string, string, Names, (value: never) => unknown][] = [
+  [
+    'CancellationTokenSource options',
+    'options',
+    'an object',
+    ['undefined', ...objects],
+    (options) => new CancellationTokenSource(options),
+  ],
+  [
+    'CancellationToken.timeout options',
+    'options',
+    'an object',
+    ['undefined', ...objects],
+    (options) => CancellationToken.timeout(5, options),
+  ],
+  [
+    'AsyncVariable options',
+    'options',
+    'an object',
+    ['undefined', ...objects],
+    (options) => new AsyncVariable(options),
+  ],
+  [
+    'WaitQueue options',
+    'options',
+    'an object',
+    ['undefined', ...objects],
+    (options) => new WaitQueue(options),
+  ],
+  [
+    'shield options',
+    'options',
+    'an object',
+    ['undefined', ...objects],
+    (options) => shield(() => 1, options),
+  ],
+  [
+    'delay options',
+    'options',
+    'an object',
+    ['undefined', ...objects],
+    async (options) => {
+      const waiting = delay(5, options)
+      waiting.catch(() => {})
+      await vi.advanceTimersByTimeAsync(5)
+      await waiting
+    },
+  ],
   [
     'CancellationTokenSource timeout',
     'timeout',
@@ -302,7 +350,8 @@ describe.each(table)('%s', (title, option, expected, fine, use) => {
       `Expected \`${option}\` to be ${expected}, got \`${shown}\` (${typeof value})`,
     )
     const numeric =
-      !['a function', 'a string', 'a boolean'].includes(expected) && option !== 'signal'
+      !['a function', 'a string', 'a boolean', 'an object'].includes(expected) &&
+      option !== 'signal'
     const kind = typeof value === 'number' && numeric ? RangeError : TypeError
     expect((error as Error).constructor).toBe(kind)
   })
@@ -372,6 +421,7 @@ it('says all that the package exports', () => {
     'checkFunction',
     'checkInteger',
     'checkMilliseconds',
+    'checkOptions',
     'currentFrame',
     'delay',
     'enableAsyncContext',

@@ -40,6 +40,20 @@ describe('runApplication, in a test runner', () => {
     expect(count()).toEqual(before)
   })
 
+  it('does without a list of what holds the event loop', async () => {
+    const list = vi.spyOn(process, 'getActiveResourcesInfo').mockImplementation(() => {
+      throw new Error('not implemented')
+    })
+    try {
+      const report = await runApplication({ exit: 'never', startup: () => {}, main: () => {} })
+      expect(report).toMatchObject({ code: 0, errors: [] })
+      expect(report.activeResources).toBe(undefined)
+      expect(list).toHaveBeenCalled()
+    } finally {
+      list.mockRestore()
+    }
+  })
+
   it('uses the shared manager while that is fresh', async () => {
     const shared = getAsyncManager()
     const stop = vi.fn()

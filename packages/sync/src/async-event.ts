@@ -1,4 +1,11 @@
-import { type Milliseconds, type Snapshot, type WaitOptions, WaitQueue } from '@uno-async/core'
+import {
+  checkOptions,
+  type Milliseconds,
+  type Snapshot,
+  TimeoutError,
+  type WaitOptions,
+  WaitQueue,
+} from '@uno-async/core'
 import { nothing } from './internal/nothing.js'
 import { checkBoolean, checkName } from './options.js'
 
@@ -19,14 +26,15 @@ let ids = 0
  * ```
  */
 export class AsyncEvent {
-  readonly #name: string
+  /** As given; '' by default. */
+  readonly name: string
   readonly #queue = new WaitQueue<void, number>() // the tag is the id
   #since: number | undefined // when it was set
 
   /** @throws TypeError */
-  constructor(options: { name?: string | undefined; set?: boolean | undefined } = {}) {
-    const { name, set = false } = options
-    this.#name = checkName(name)
+  constructor(options?: { name?: string | undefined; set?: boolean | undefined }) {
+    const { name, set = false } = checkOptions(options)
+    this.name = checkName(name)
     if (checkBoolean('set', set)) this.set()
   }
 
@@ -62,8 +70,8 @@ export class AsyncEvent {
   /** Resolves when it is set. @throws what the signal was cancelled with, TimeoutError; TypeError, RangeError */
   wait(options?: WaitOptions): Promise<void> {
     if (this.isSet) return nothing(options)
-    const { signal, timeout } = options ?? {}
-    return this.#queue.wait({ signal, timeout, tag: ++ids })
+    const { signal, timeout } = checkOptions(options)
+    return this.#queue.wait({ signal, timeout, tag: ++ids, onTimeout: this.#late })
   }
 
   /** What it is, for how long, and who waits: plain data, fresh each time. */
@@ -75,7 +83,7 @@ export class AsyncEvent {
   } {
     const since = this.#since
     return {
-      name: this.#name,
+      name: this.name,
       isSet: this.isSet,
       setFor: since === undefined ? since : performance.now() - since,
       waiters: [...this.#queue].map(({ tag, age, priority }) => ({
@@ -85,5 +93,10 @@ export class AsyncEvent {
         priority,
       })),
     }
+  }
+
+  readonly #late = (timeout: Milliseconds): TimeoutError => {
+    const operation = this.name ? `AsyncEvent "${this.name}"` : 'AsyncEvent'
+    return new TimeoutError(`${operation} was not set within ${timeout} ms`, { timeout, operation })
   }
 }

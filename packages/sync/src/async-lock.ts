@@ -1,4 +1,10 @@
-import type { AcquireOptions, CancellationToken, Lease, Snapshot } from '@uno-async/core'
+import {
+  type AcquireOptions,
+  type CancellationToken,
+  checkOptions,
+  type Lease,
+  type Snapshot,
+} from '@uno-async/core'
 import { LockPermits, runHolding } from './internal/lock-permits.js'
 import { acquire, run } from './internal/run.js'
 import { checkBoolean, type QueueOptions } from './options.js'
@@ -27,9 +33,10 @@ export class AsyncLock implements Disposable, AsyncDisposable {
    * @param options - `reentrant`: who holds it may enter again, default false; `name`; `maxWaiting`: default `Infinity`
    * @throws TypeError, RangeError
    */
-  constructor(options: QueueOptions & { reentrant?: boolean | undefined } = {}) {
+  constructor(options?: QueueOptions & { reentrant?: boolean | undefined }) {
+    const { reentrant = false } = checkOptions(options)
     this.#permits = new LockPermits('AsyncLock', 1, options)
-    this.#permits.reentrant = checkBoolean('reentrant', options.reentrant ?? false)
+    this.#permits.reentrant = checkBoolean('reentrant', reentrant)
   }
 
   /** As given; '' by default. */

@@ -1,11 +1,14 @@
 import {
   type AcquireOptions,
   badValue,
+  type Cancellation,
   CancellationToken,
   CancellationTokenSource,
   ClosedError,
   checkMilliseconds,
+  checkOptions,
   type Lease,
+  type Milliseconds,
   type Snapshot,
 } from '@uno-async/core'
 import { Bundle, RemoteBundle, runHoldingAll } from './internal/bundle.js'
@@ -57,7 +60,7 @@ class KeyPermits<K> extends LockPermits {
  * ```
  */
 export class KeyedLock<K = string> implements Disposable {
-  readonly #options: QueueOptions
+  readonly #options: { readonly name: string; readonly maxWaiting: number }
   readonly #backend: LockBackend | undefined
   readonly #keys = new Map<K, KeyPermits<K>>()
   readonly #closing = new CancellationTokenSource() // ends the waits for the backend
@@ -67,13 +70,18 @@ export class KeyedLock<K = string> implements Disposable {
    * @param options - `name`; `maxWaiting`: for each key, default `Infinity`; `backend`: keys have to be strings then
    * @throws TypeError, RangeError
    */
-  constructor(options: QueueOptions & { backend?: LockBackend | undefined } = {}) {
-    const { name, maxWaiting = Infinity, backend } = options
+  constructor(options?: QueueOptions & { backend?: LockBackend | undefined }) {
+    const { name, maxWaiting = Infinity, backend } = checkOptions(options)
     this.#options = { name: checkName(name), maxWaiting: checkCount('maxWaiting', maxWaiting) }
     if (backend !== undefined && typeof backend?.acquire !== 'function') {
       throw badValue('backend', 'an object with acquire()', backend, TypeError)
     }
     this.#backend = backend
+  }
+
+  /** As given; '' by default. */
+  get name(): string {
+    return this.#options.name
   }
 
   /** How many keys somebody holds or waits for. */
@@ -95,6 +103,14 @@ export class KeyedLock<K = string> implements Disposable {
   tryAcquire(key: K, options?: { label?: string | undefined }): Lease | undefined {
     if (this.#backend) {
       throw new TypeError('A KeyedLock with a backend has to ask it: use acquire() with timeout 0')
+    }
+    if (Array.isArray(key)) {
+      throw badValue(
+        'key',
+        'one key: several are only taken by acquire() and run()',
+        key,
+        TypeError,
+      )
     }
     return this.#closed ? undefined : this.#of(key, (permits) => permits.tryEnter(options))
   }
@@ -132,7 +148,7 @@ export class KeyedLock<K = string> implements Disposable {
     this.close()
   }
 
-  #enter(key: K | readonly K[], options: AcquireOptions = {}): Lease | Promise<Lease> {
+  #enter(key: K | readonly K[], options?: AcquireOptions): Lease | Promise<Lease> {
     if (this.#backend || Array.isArray(key)) {
       return this.#several([...new Set(Array.isArray(key) ? (key as K[]) : [key as K])], options)
     }
@@ -159,32 +175,34 @@ export class KeyedLock<K = string> implements Disposable {
     return permits
   }
 
-  async #several(keys: readonly K[], options: AcquireOptions): Promise<Lease> {
-    const { timeout = Infinity } = options
+  async #several(keys: readonly K[], options?: AcquireOptions): Promise<Lease> {
+    const { signal, timeout = Infinity } = checkOptions(options)
     const deadline = performance.now() + checkMilliseconds('timeout', timeout)
-    const rest = (): AcquireOptions => ({
-      ...options,
-      timeout: timeout && Math.max(0, deadline - performance.now()),
-    })
-    CancellationToken.from(options.signal).throwIfCancelled()
+    CancellationToken.from(signal).throwIfCancelled()
     if (this.#closed) throw this.#closedError()
     const backend = this.#backend
     if (backend) for (const key of keys) checkKey(key)
     const all = keys.map((key) => this.#pin(key)).sort((a, b) => a.order - b.order)
+    const limit = backend && this.#limit(signal, timeout)
     const local: Lease[] = []
     const remote: RemoteLease[] = []
     try {
       // All at once, while this is still the flow that called.
       for (const permits of all) permits.refuseDeadlock()
       for (const permits of all) {
-        const lease = permits.line(rest())
+        const lease = permits.line({
+          ...options,
+          timeout: timeout && Math.max(0, deadline - performance.now()),
+          onTimeout: () => permits.timeoutError(timeout),
+        })
         local.push(lease instanceof Promise ? await lease : lease)
       }
-      if (!backend) return new Bundle(local)
+      if (!limit) return new Bundle(local)
       // What is local was taken first by everybody, what is remote in the order that all processes share.
       for (const key of ([...keys] as unknown as string[]).sort()) {
-        const signal = CancellationToken.any(options.signal, this.#closing.token)
-        remote.push(await backend.acquire(key, { signal, timeout: rest().timeout }))
+        remote.push(
+          await backend.acquire(key, { signal: limit.token, ...(!timeout && { timeout }) }),
+        )
       }
       return new RemoteBundle(local, remote)
     } catch (error) {
@@ -192,13 +210,28 @@ export class KeyedLock<K = string> implements Disposable {
       else new Bundle(local).release()
       throw error
     } finally {
+      limit?.close()
       all.forEach(unpin)
     }
   }
 
+  /** Bounds the wait for a backend. */
+  #limit(signal: Cancellation | undefined, timeout: Milliseconds): CancellationTokenSource {
+    return new CancellationTokenSource({
+      signal: [CancellationToken.from(signal), this.#closing.token],
+      timeout: timeout || Infinity, // 0: the backend tries once
+      name: this.#title,
+      message: `${this.#title} timed out after ${timeout} ms: held by another process`,
+      ref: true,
+    })
+  }
+
+  get #title(): string {
+    return this.name ? `KeyedLock "${this.name}"` : 'KeyedLock'
+  }
+
   #closedError(): ClosedError {
-    const { name } = this.#options
-    return new ClosedError(`KeyedLock "${name}" is closed`, { cause: this.#closed?.reason })
+    return new ClosedError(`${this.#title} is closed`, { cause: this.#closed?.reason })
   }
 }
 

@@ -4,6 +4,7 @@ import {
   CancellationTokenSource,
   checkFunction,
   checkMilliseconds,
+  checkOptions,
   type Lease,
   type Milliseconds,
   type Snapshot,
@@ -72,18 +73,25 @@ export class Limiter implements Disposable, AsyncDisposable {
    */
   run<R>(
     task: (token: CancellationToken) => R | PromiseLike<R>,
-    options: AcquireOptions & { runTimeout?: Milliseconds | undefined } = {},
+    options?: AcquireOptions & { runTimeout?: Milliseconds | undefined },
   ): Promise<Awaited<R>> {
     try {
       checkFunction('task', task)
-      const timeout = checkMilliseconds('runTimeout', options.runTimeout ?? Infinity)
+      const { label, runTimeout: timeout = Infinity } = checkOptions(options)
+      checkMilliseconds('runTimeout', timeout)
       return run(
         this.#permits,
         timeout === Infinity
           ? (_, token) => task(token)
           : (_, signal) => {
-              const name = options.label ?? this.#permits.title
-              const source = new CancellationTokenSource({ signal, timeout, name })
+              const name = label ?? this.#permits.title
+              const outer = [signal, CancellationToken.current] // task's replaces it
+              const source = new CancellationTokenSource({
+                signal: outer,
+                timeout,
+                name,
+                ref: true,
+              })
               return closing(source, task)
             },
         options,

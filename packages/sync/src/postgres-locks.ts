@@ -1,4 +1,4 @@
-import { badValue, delay } from '@uno-async/core'
+import { badValue, CancellationToken, delay } from '@uno-async/core'
 import { ignore, poll, RemoteHold } from './internal/remote-hold.js'
 import type { LockBackend } from './lock-backend.js'
 import { checkString } from './options.js'
@@ -165,9 +165,9 @@ class Session {
     try {
       for (;;) {
         await delay(HEARTBEAT, { signal: hold.over, unref: true })
-        await timeout(HEARTBEAT, 'PostgreSQL did not answer', () =>
-          this.#query('SELECT 1', []),
-        ).catch(end)
+        await timeout(HEARTBEAT, 'PostgreSQL did not answer', () => this.#query('SELECT 1', []), {
+          signal: CancellationToken.none,
+        }).catch(end)
       }
     } catch {
       // it is over

@@ -8,6 +8,7 @@ import {
   checkFunction,
   checkInteger,
   checkMilliseconds,
+  checkOptions,
   delay,
   type Lease,
   type Milliseconds,
@@ -61,9 +62,16 @@ export class RateLimiter implements Disposable {
 
   /** @throws TypeError, RangeError */
   constructor(options: RateLimiterOptions) {
-    const { algorithm = 'token-bucket', limit, interval = 1_000, burst } = options
-    this.name = checkName(options.name)
-    this.#maxWaiting = checkCount('maxWaiting', options.maxWaiting ?? Infinity)
+    const {
+      name,
+      algorithm = 'token-bucket',
+      limit,
+      interval = 1_000,
+      burst,
+      maxWaiting = Infinity,
+    } = checkOptions(options)
+    this.name = checkName(name)
+    this.#maxWaiting = checkCount('maxWaiting', maxWaiting)
     this.#strict = algorithm === 'sliding-window'
     if (!this.#strict && algorithm !== 'token-bucket') {
       throw badValue('algorithm', "'token-bucket' or 'sliding-window'", algorithm, TypeError)
@@ -71,7 +79,7 @@ export class RateLimiter implements Disposable {
     const most = checkRate(this.#strict, limit, interval, burst)
     this.#rate = this.#strict ? new Window(limit, interval) : new Bucket(limit, interval, most)
     this.#burst = burst
-    this.#store = options.store === undefined ? undefined : new Store(options, this.name)
+    this.#store = options.store === undefined ? undefined : new Store(options, this.#title)
     this.#queue = new WaitQueue({
       onLeave: (request) => {
         this.#leave(request)
@@ -92,17 +100,19 @@ export class RateLimiter implements Disposable {
   }
 
   /** Takes `cost` if it may go now and nobody waits; never waits. @throws TypeError with a store: use `check` then; RangeError */
-  tryAcquire(options: { cost?: number | undefined } = {}): RateDecision {
+  tryAcquire(options?: { cost?: number | undefined }): RateDecision {
     if (this.#store) throw new TypeError('A RateLimiter with a store has to ask it: use check()')
-    return this.#decide(this.#cost(options.cost))
+    return this.#decide(this.#cost(checkOptions(options).cost))
   }
 
   /** Takes `cost` if it may go now and nobody waits: asks the store, if there is one. */
-  async check(
-    options: { cost?: number | undefined; signal?: Cancellation | undefined } = {},
-  ): Promise<RateDecision> {
-    const cost = this.#cost(options.cost)
-    const token = CancellationToken.from(options.signal)
+  async check(options?: {
+    cost?: number | undefined
+    signal?: Cancellation | undefined
+  }): Promise<RateDecision> {
+    const { cost: wanted, signal } = checkOptions(options)
+    const cost = this.#cost(wanted)
+    const token = CancellationToken.from(signal)
     token.throwIfCancelled()
     const now = this.#clock()
     const next = Math.max(this.#paused, this.waiting && this.#next)
@@ -141,7 +151,11 @@ export class RateLimiter implements Disposable {
     burst?: number | undefined
   }): void {
     const rate = this.#rate
-    const { limit = rate.limit, interval = rate.interval, burst = this.#burst } = options
+    const {
+      limit = rate.limit,
+      interval = rate.interval,
+      burst = this.#burst,
+    } = checkOptions(options)
     const most = checkRate(this.#strict, limit, interval, burst)
     rate.update(limit, interval, most, this.#clock())
     this.#burst = burst
@@ -219,9 +233,9 @@ export class RateLimiter implements Disposable {
     return { allowed: true, remaining: this.#rate.available(now), retryAfter: 0 }
   }
 
-  #enter(options: AcquireOptions & { cost?: number | undefined } = {}): Lease | Promise<Lease> {
-    const { label, signal, timeout = Infinity, priority = 0 } = options
-    const cost = this.#cost(options.cost)
+  #enter(options?: AcquireOptions & { cost?: number | undefined }): Lease | Promise<Lease> {
+    const { cost: wanted, label, signal, timeout = Infinity, priority = 0 } = checkOptions(options)
+    const cost = this.#cost(wanted)
     checkMilliseconds('timeout', timeout)
     if (typeof priority !== 'number' || Number.isNaN(priority)) {
       throw badValue('priority', 'a number', priority)

@@ -3,6 +3,7 @@ import {
   CancellationToken,
   CancellationTokenSource,
   checkMilliseconds,
+  checkOptions,
   type Milliseconds,
 } from '@uno-async/core'
 import { checkString } from './options.js'
@@ -43,11 +44,11 @@ export interface TimeoutScope extends Disposable {
 export function timeoutScope(
   after: Milliseconds,
   message?: string,
-  options: { signal?: Cancellation | undefined } = {},
+  options?: { signal?: Cancellation | undefined },
 ): TimeoutScope {
   if (message !== undefined) checkString('message', message)
   checkMilliseconds('after', after)
-  return new Scope(after, message, CancellationToken.from(options.signal))
+  return new Scope(after, message, CancellationToken.from(checkOptions(options).signal))
 }
 
 class Scope implements TimeoutScope {
@@ -56,7 +57,7 @@ class Scope implements TimeoutScope {
 
   constructor(timeout: Milliseconds, message: string | undefined, signal: CancellationToken) {
     this.#outer = signal
-    this.#source = new CancellationTokenSource({ signal, timeout, message })
+    this.#source = new CancellationTokenSource({ signal, timeout, message, ref: true })
   }
 
   get token(): CancellationToken {

@@ -5,6 +5,7 @@ import {
   CancellationTokenSource,
   checkFunction,
   checkMilliseconds,
+  checkOptions,
   type Milliseconds,
   report,
 } from '@uno-async/core'
@@ -15,7 +16,7 @@ import { checkString } from './options.js'
 export interface TimeoutOptions {
   /** The message of the TimeoutError. */
   message?: string | undefined
-  /** Cancels fn's token, too; what then rejects is its reason, not a TimeoutError. */
+  /** Cancels fn's token, too; what then rejects is its reason, not a TimeoutError. Default: the current token. */
   signal?: Cancellation | undefined
   /** `race` (default) rejects when the time is up; `cooperative` only cancels the token, and waits for fn. */
   mode?: 'race' | 'cooperative' | undefined
@@ -52,11 +53,12 @@ export function timeout<R>(
 export function timeout<R>(after: Milliseconds, ...rest: readonly unknown[]): Promise<Awaited<R>> {
   return new Promise((resolve, reject) => {
     const first = typeof rest[0] === 'string' ? rest[0] : undefined
-    const [fn, options = {}] = (first === undefined ? rest : rest.slice(1)) as [
+    const [fn, options] = (first === undefined ? rest : rest.slice(1)) as [
       (token: CancellationToken) => R,
       TimeoutOptions?,
     ]
-    const { message = first, signal, mode = 'race', onLate } = options
+    const { message = first, mode = 'race', onLate } = checkOptions(options)
+    const signal = options?.signal ?? CancellationToken.current // fn's replaces it
     checkMilliseconds('after', after)
     checkFunction('fn', fn)
     if (message !== undefined) checkString('message', message)
@@ -65,7 +67,7 @@ export function timeout<R>(after: Milliseconds, ...rest: readonly unknown[]): Pr
     }
     if (onLate !== undefined) checkFunction('onLate', onLate)
     CancellationToken.from(signal).throwIfCancelled()
-    const source = new CancellationTokenSource({ signal, timeout: after, message })
+    const source = new CancellationTokenSource({ signal, timeout: after, message, ref: true })
     const { token } = source
     const result = closing(source, fn)
     if (mode !== 'race' || !isThenable(result)) return resolve(result as Awaited<R>)

@@ -18,7 +18,6 @@ export class Guard {
   readonly limiter: Limiter
   readonly #requests: TaskGroup
   readonly #metrics: Metrics
-  readonly #deadline: number
 
   constructor(config: Config, requests: TaskGroup, metrics: Metrics, store?: RateLimitStore) {
     const { REQUESTS_PER_SECOND: limit, REQUESTS_AT_ONCE: atOnce } = config
@@ -26,7 +25,6 @@ export class Guard {
     this.limiter = new Limiter(atOnce, { name: 'at once', maxWaiting: 2 * atOnce })
     this.#requests = requests
     this.#metrics = metrics
-    this.#deadline = config.DEADLINE
   }
 
   /** Outermost: sees what becomes of every request, refused or not. */
@@ -36,18 +34,21 @@ export class Guard {
     end(c.res.status)
   }
 
-  readonly admit: MiddlewareHandler<Variables> = async (c, next) => {
-    await this.#requests.createTask(
-      async (token) => {
-        await this.rate.acquire({ timeout: 0, signal: token })
-        c.set('token', token)
-        await this.limiter.run(next, { signal: token })
-      },
-      {
-        name: `${c.req.method} ${c.req.path}`,
-        signal: c.req.raw.signal,
-        timeout: this.#deadline,
-      },
-    )
+  /** @param deadline - milliseconds the request may take */
+  admit(deadline: number): MiddlewareHandler<Variables> {
+    return async (c, next) => {
+      await this.#requests.createTask(
+        async (token) => {
+          await this.rate.acquire({ timeout: 0, signal: token })
+          c.set('token', token)
+          await this.limiter.run(next, { signal: token })
+        },
+        {
+          name: `${c.req.method} ${c.req.path}`,
+          signal: c.req.raw.signal,
+          timeout: deadline,
+        },
+      )
+    }
   }
 }

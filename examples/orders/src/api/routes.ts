@@ -36,14 +36,10 @@ export function routes({ sessions, commands: bus, queries: read, prices }: Desk)
     })
   }
 
+  const place = commands.place(prices)
   app.post('/orders', async (c) => {
-    const signal = c.var.token
     const order = newOrder.parse(await c.req.json())
-    const price = await prices.of(order.sku, signal)
-    return c.json(
-      await bus.execute(commands.place, { ...order, price }, { key: keyOf(c), signal }),
-      201,
-    )
+    return c.json(await bus.execute(place, order, { key: keyOf(c), signal: c.var.token }), 201)
   })
   change(commands.pay)
   change(commands.ship)

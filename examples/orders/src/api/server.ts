@@ -14,18 +14,21 @@ export interface ApiOptions {
   guard: Guard
   desk: Desk
   log: Logger
+  /** Milliseconds a request may take. */
+  deadline: number
   snapshot(): Promise<Snapshot>
 }
 
 /** All of HTTP: health first, which no limit keeps out, then the order desk, then the dashboard. */
-export function api({ manager, guard, desk, log, snapshot }: ApiOptions): Hono {
+export function api({ manager, guard, desk, log, deadline, snapshot }: ApiOptions): Hono {
   const app = new Hono()
   app.onError((error, c) => answer(error, c, log))
 
   const health = manager.healthHandler()
   for (const path of ['/live', '/ready', '/health']) app.get(path, (c) => health(c.req.raw))
 
-  for (const path of ['/orders/*', '/stock/*', '/report']) app.use(path, guard.count, guard.admit)
+  for (const path of ['/orders/*', '/stock/*']) app.use(path, guard.count, guard.admit(deadline))
+  app.use('/report', guard.count, guard.admit(2 * deadline))
   app.route('/', routes(desk))
   app.route('/', dashboard(manager, snapshot))
   return app

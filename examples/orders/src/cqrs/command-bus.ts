@@ -9,20 +9,24 @@ import { Refused } from '../errors.js'
 import type { Outbox } from '../events/outbox.js'
 
 /** What changes something: one handler, one transaction. */
-export interface Command<I, R> {
+export interface Command<I, R, P = unknown> {
   readonly name: string
-  /** Milliseconds for all attempts, default 3000. */
+  /** Milliseconds for all of it, default 3000. */
   readonly timeout?: number
-  handle(input: I, work: Work): Promise<R>
+  /** Finds out what it needs before the transaction begins, which must not wait for somebody else's server. */
+  prepare?(input: I, token: CancellationToken): Promise<P>
+  handle(input: I, work: Work, prepared: P): Promise<R>
 }
 
 export interface Work {
   readonly db: Db
-  /** Told to whoever listens once this is committed, and only then. */
-  emit(type: string, body: object): void
+  /** Tells whoever listens, once this is committed, and only then. */
+  emit(type: string, body: object): Promise<void>
   /** What was read under this tag is out of date once this is committed. */
   touch(tag: string): void
 }
+
+type Handle = (work: Work) => Promise<unknown>
 
 export interface CommandBusOptions {
   sessions: Sessions
@@ -42,19 +46,22 @@ export class CommandBus {
    * Carries a command out once for each key, however often it is asked. Cancelled or too late, it is rolled back, unless
    * its COMMIT is already on its way.
    */
-  async execute<I, R>(
-    command: Command<I, R>,
+  async execute<I, R, P>(
+    command: Command<I, R, P>,
     input: I,
     { key, signal }: { key: string; signal?: Cancellation },
   ): Promise<R> {
     const { name, timeout: limit = 3_000 } = command
-    const result = await timeout(
+    return timeout(
       limit,
       `${name} took too long`,
-      () => this.#attempt(command as Command<unknown, unknown>, input, key),
+      async (token) => {
+        const prepared = (await command.prepare?.(input, token)) as P
+        const handle = (work: Work) => command.handle(input, work, prepared)
+        return token.run(() => this.#attempt(name, input, key, handle)) as Promise<R>
+      },
       { signal, mode: 'cooperative' },
     )
-    return result as R
   }
 
   // What runs into another transaction, or loses its connection, is done anew; the key makes that safe.
@@ -66,28 +73,28 @@ export class CommandBus {
     shouldRetry: ({ error }) => isConflict(error) || isLost(error),
     onRetry: () => this.#options.onRetry(),
   })(
-    withToken(async (signal, command: Command<unknown, unknown>, input: unknown, key: string) => {
+    withToken(async (signal, name: string, input: unknown, key: string, handle: Handle) => {
       const { sessions, outbox, onCommit } = this.#options
       const tags: string[] = []
       const result = await withContext(
-        transaction(sessions, { label: command.name, isolation: 'repeatable read' }),
+        transaction(sessions, { label: name, isolation: 'repeatable read' }),
         async (db, token) => {
-          const known = await recall(db, command.name, input, key)
+          const known = await recall(db, name, input, key)
           if (known) return known.result
-          const events: { type: string; body: object }[] = []
-          const result = await command.handle(input, {
+          const result = await handle({
             db,
-            emit: (type, body) => void events.push({ type, body }),
+            emit: (type, body) => outbox.append(db, type, body),
             touch: (tag) => void tags.push(tag),
           })
-          for (const { type, body } of events) await outbox.append(db, type, body)
           await db`update commands set result = ${db.json(result)} where key = ${key}`
-          return lastChance(token, result)
+          // The last chance to stop: from here on it is committed.
+          token.throwIfCancelled()
+          return result
         },
         { signal, exitTimeout: 5_000 },
       )
       onCommit(tags)
-      if (tags.length) outbox.wake()
+      outbox.wake()
       return result
     }),
   )
@@ -103,10 +110,4 @@ async function recall(db: Db, name: string, input: unknown, key: string) {
     select name, input, result from commands where key = ${key}`
   if (before?.name === name && isDeepStrictEqual(before.input, input)) return before
   throw new Refused(422, `The key ${key} was used for something else`)
-}
-
-/** After this it is committed, whatever happens. */
-function lastChance<R>(token: CancellationToken, result: R): R {
-  token.throwIfCancelled()
-  return result
 }

@@ -4,6 +4,9 @@ import { mkdirSync } from 'node:fs'
 import { type Cancellation, CancellationToken } from '@uno-async/core'
 import { inProject } from '../config.js'
 
+const hint =
+  'as root, its user `postgres` has to get into this folder; DATABASE_URL takes another one'
+
 /** A server to connect to. */
 export interface Postgres {
   readonly url: string
@@ -29,7 +32,9 @@ export async function startPostgres(folder: string, signal?: Cancellation): Prom
     const url = await CancellationToken.from(signal).race(
       Promise.race([
         once(child, 'message').then(([message]) => String(message)),
-        ended.then(([code]) => Promise.reject(new Error(`PostgreSQL did not start: ${code}`))),
+        ended.then(([code]) =>
+          Promise.reject(new Error(`PostgreSQL did not start (${code}); ${hint}`)),
+        ),
       ]),
     )
     return { url, close }

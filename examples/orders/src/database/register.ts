@@ -42,7 +42,7 @@ export function registerDatabase(manager: AsyncManager, config: Config, log: Log
     },
     check: (pool, token) =>
       pool.run((session) => session.under(token)`select 1`, { signal: token, label: 'health' }),
-    stop: (pool, { token }) => pool.close({ timeout: token.remaining }),
+    stop: (pool, { token }) => pool.close({ timeout: token.remaining / 2 }),
   })
 
   const locks = manager.registerResource({

@@ -30,6 +30,7 @@ export async function createSchema(db: Db): Promise<void> {
       result jsonb,
       at timestamptz not null default now()
     );
+    create index by_age on commands (at);
 
     -- the outbox: what happened, and who has to hear of it
     create table events (
@@ -49,6 +50,7 @@ export async function createSchema(db: Db): Promise<void> {
       primary key (event, handler)
     );
     create index due on deliveries (due) where done_at is null and dead_at is null;
+    create index dead on deliveries (dead_at) where dead_at is not null;
 
     -- what the handlers make of it
     create table revenue (sku text primary key, amount int not null);

@@ -1,4 +1,9 @@
-import type { CancellationToken } from '@uno-async/core'
+import {
+  type CancellationToken,
+  CancellationTokenSource,
+  ClosedError,
+  delay,
+} from '@uno-async/core'
 import { AsyncResourcePool } from '@uno-async/pool'
 import postgres, { type PendingQuery, type Row, type RowList, type Sql } from 'postgres'
 
@@ -11,7 +16,9 @@ export interface Db {
   list(values: readonly (string | number)[]): unknown
 }
 
-const ENDED = 'CONNECTION_ENDED'
+/** Milliseconds a query may take, and then to end when it is told to. */
+const LONGEST = 10_000
+const PATIENCE = 1_000
 
 /** One connection. When it is gone it is gone: it never opens another behind our back. */
 export class Session {
@@ -45,8 +52,8 @@ export class Session {
     const sql = this.#sql
     const run = async (query: () => PendingQuery<Row[]>) => {
       // Asked now, it would open another connection.
-      if (this.#isOver) throw Object.assign(new Error('The session is over'), { code: ENDED })
-      return obey(query(), token)
+      if (this.#isOver) throw new ClosedError('The session is over')
+      return this.#obey(query, token)
     }
     const db = (text: TemplateStringsArray, ...values: unknown[]) =>
       run(() => sql(text, ...(values as never[])))
@@ -62,7 +69,7 @@ export class Session {
   }
 
   async close(): Promise<void> {
-    this.#isOver = true
+    this.#end()
     await this.#sql.end({ timeout: 0 })
   }
 
@@ -70,22 +77,28 @@ export class Session {
     this.#isOver = true
     this.#onEnd?.()
   }
-}
 
-async function obey<T>(query: PendingQuery<Row[]> & PromiseLike<T>, token: CancellationToken) {
-  token.throwIfCancelled()
-  let told: Promise<unknown> | undefined
-  using _registration = token.onCancelled(() => {
-    told = cancel(query)
-  })
-  try {
-    return await query
-  } catch (error) {
-    if (codeOf(error) === '57014') token.throwIfCancelled()
-    throw error
-  } finally {
-    // A cancel request that is still on its way would hit whatever comes next.
-    await told
+  async #obey(start: () => PendingQuery<Row[]>, token: CancellationToken) {
+    using limit = new CancellationTokenSource({ signal: token, timeout: LONGEST, name: 'query' })
+    limit.token.throwIfCancelled()
+    const query = start()
+    let told: Promise<unknown> | undefined
+    let silence: NodeJS.Timeout | undefined
+    limit.token.onCancelled(() => {
+      told = cancel(query)
+      // If then there is still no answer, nobody is there.
+      silence = setTimeout(() => void this.close(), PATIENCE)
+    })
+    try {
+      return await query
+    } catch (error) {
+      if (codeOf(error) === '57014' || this.#isOver) limit.token.throwIfCancelled()
+      throw error
+    } finally {
+      // A cancel request that is still on its way would hit whatever comes next.
+      if (told !== undefined) await Promise.race([told, delay(PATIENCE, { unref: true })])
+      clearTimeout(silence)
+    }
   }
 }
 
@@ -111,7 +124,7 @@ export function openSessions(url: string, max: number): Sessions {
   })
 }
 
-export function codeOf(error: unknown): string | undefined {
+function codeOf(error: unknown): string | undefined {
   return (error as { code?: string } | undefined)?.code
 }
 
@@ -122,5 +135,8 @@ export function isConflict(error: unknown): boolean {
 
 /** The connection went, or the server: whether the last statement was carried out, nobody knows. */
 export function isLost(error: unknown): boolean {
-  return /^(CONNECTION_|CONNECT_TIMEOUT|ECONN|EPIPE|08|57P0)/.test(codeOf(error) ?? '')
+  return (
+    error instanceof ClosedError ||
+    /^(CONNECTION_|CONNECT_TIMEOUT|ECONN|EPIPE|08|57P0)/.test(codeOf(error) ?? '')
+  )
 }

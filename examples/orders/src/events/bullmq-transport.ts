@@ -1,7 +1,8 @@
+import { timeout } from '@uno-async/sync'
 import { Queue, Worker } from 'bullmq'
 import { Redis } from 'ioredis'
 import type { Logger } from 'pino'
-import type { Transport } from './transport.js'
+import { AT_ONCE, type Transport } from './transport.js'
 
 /** Through Redis. */
 export function bullmqTransport(url: string, log: Logger): Transport {
@@ -11,38 +12,34 @@ export function bullmqTransport(url: string, log: Logger): Transport {
   const onError = (error: Error): void => log.warn({ error: error.message }, 'bullmq')
   sender.on('error', onError)
   receiver.on('error', onError)
-  const queues = new Map<string, Queue>()
-  const workers: Worker[] = []
-
-  const queue = (handler: string): Queue => {
-    let it = queues.get(handler)
-    if (!it) {
-      it = new Queue(handler, { connection: sender, skipWaitingForReady: true })
-      it.on('error', onError)
-      queues.set(handler, it)
-    }
-    return it
-  }
   return {
     async publish(deliveries) {
-      const opts = { removeOnComplete: true, removeOnFail: true }
       for (const name of new Set(deliveries.map(({ handler }) => handler))) {
+        // Made anew each time: one that found no Redis at first never does.
+        const queue = new Queue(name, { connection: sender, skipWaitingForReady: true })
+        queue.on('error', onError)
         const mine = deliveries.filter(({ handler }) => handler === name)
-        await queue(name).addBulk(mine.map(({ event }) => ({ name, data: { event }, opts })))
+        await queue.addBulk(
+          mine.map(({ event }) => ({
+            name,
+            data: { event },
+            // What still waits here is not added again.
+            opts: { jobId: `event-${event}`, removeOnComplete: true, removeOnFail: true },
+          })),
+        )
       }
     },
-    async consume(handler, deliver) {
+    async consume(handler, deliver, token) {
       const worker = new Worker<{ event: number }>(handler, ({ data }) => deliver(data.event), {
         connection: receiver,
-        concurrency: 20,
+        concurrency: AT_ONCE,
       })
-      workers.push(worker.on('error', onError))
-    },
-    async pause() {
-      await Promise.all(workers.map((worker) => worker.pause(true)))
+      worker.on('error', onError)
+      await new Promise<void>((resolve) => token.onCancelled(() => resolve()))
+      // Without Redis it would wait for ever.
+      await timeout(2_000, () => worker.close()).catch(onError)
     },
     async close() {
-      await Promise.all(workers.map((worker) => worker.close(true)))
       sender.disconnect()
       receiver.disconnect()
     },

@@ -1,11 +1,11 @@
 import { withContext } from '@uno-async/context'
-import { type Cancellation, type CancellationToken, shield } from '@uno-async/core'
+import { type CancellationToken, isCancelled, shield } from '@uno-async/core'
 import { getTaskManager, type TaskGroup } from '@uno-async/tasks'
 import type { Logger } from 'pino'
 import type { Db, Sessions } from '../database/session.js'
 import { transaction } from '../database/transaction.js'
 
-export interface Event<B> {
+interface Event<B> {
   readonly id: number
   readonly type: string
   readonly body: B
@@ -25,16 +25,17 @@ const MAX_ATTEMPTS = 5
 
 /** Runs the handlers, each delivery in a task of its own: one that fails or hangs stops no other. */
 export class Deliveries {
+  /** By this instance. */
+  count = 0
   readonly #sessions: Sessions
   readonly #log: Logger
   readonly #group: TaskGroup
 
-  constructor(sessions: Sessions, log: Logger, signal: Cancellation) {
+  constructor(sessions: Sessions, log: Logger, signal: CancellationToken) {
     this.#sessions = sessions
     this.#log = log
     this.#group = getTaskManager().createGroup('events', {
       signal,
-      concurrency: 8,
       cancelOnError: false,
       onTaskError: (error, { name }) => log.warn({ error: String(error) }, name),
     })
@@ -48,11 +49,6 @@ export class Deliveries {
         timeout: 5_000,
       })
       .outcome()
-  }
-
-  /** Waits for what runs. */
-  async drain(): Promise<void> {
-    await this.#group.join()
   }
 
   async #try<B>(handler: Handler<B>, id: number, token: CancellationToken): Promise<void> {
@@ -69,17 +65,19 @@ export class Deliveries {
     )
     if (!event) return
     try {
+      if (event.attempts > MAX_ATTEMPTS) throw new Error('No attempt has come to its end')
       await handler.call?.(event, token)
       await withContext(
         transaction(sessions, { label: name }),
         async (db) => {
           const first = await db`
-            update deliveries set done_at = now(), error = null
+            update deliveries set done_at = now(), dead_at = null, error = null
             where event = ${id} and handler = ${name} and done_at is null`
           if (first.count) await handler.apply?.(event, db)
         },
         { signal: token },
       )
+      this.count++
     } catch (error) {
       await shield((token) => this.#failed(name, event, error, token), { timeout: 2_000 })
       throw error
@@ -93,13 +91,15 @@ export class Deliveries {
     error: unknown,
     token: CancellationToken,
   ): Promise<void> {
-    const isDead = attempts >= MAX_ATTEMPTS
+    // Told to stop, it does not count.
+    const tried = isCancelled(error) ? attempts - 1 : attempts
+    const isDead = tried >= MAX_ATTEMPTS
     if (isDead) this.#log.error({ error: String(error), event: id }, `${name}: given up`)
-    const pause = 100 * 2 ** attempts
+    const pause = 100 * 2 ** tried
     await this.#sessions.run(
       (session) => session.under(token)`
-        update deliveries set error = ${String(error)}, due = now() + ${pause} * interval '1 ms',
-          dead_at = case when ${isDead} then now() end
+        update deliveries set attempts = ${tried}, error = ${String(error)},
+          due = now() + ${pause} * interval '1 ms', dead_at = case when ${isDead} then now() end
         where event = ${id} and handler = ${name} and done_at is null`,
       { signal: token, label: name },
     )

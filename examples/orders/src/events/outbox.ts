@@ -67,12 +67,13 @@ export class Outbox {
 
   async stats(token: CancellationToken) {
     const [row] = await this.#sessions.run(
-      (session) => session.under(token)<{ pending: number; delivered: number; dead: number }>`
-        select (count(*) filter (where done_at is null and dead_at is null))::int as pending,
-          count(done_at)::int as delivered, count(dead_at)::int as dead from deliveries`,
+      (session) => session.under(token)<{ pending: number; dead: number }>`
+        select
+          (select count(*)::int from deliveries where done_at is null and dead_at is null) pending,
+          (select count(*)::int from deliveries where dead_at is not null) dead`,
       { signal: token, label: 'statistics' },
     )
-    return row ?? { pending: 0, delivered: 0, dead: 0 }
+    return row ?? { pending: 0, dead: 0 }
   }
 }
 

@@ -1,35 +1,39 @@
+import { delay } from '@uno-async/core'
 import PgBoss from 'pg-boss'
 import type { Logger } from 'pino'
-import type { Transport } from './transport.js'
-
-interface Job {
-  readonly event: number
-}
+import { AT_ONCE, type Transport } from './transport.js'
 
 /** Through tables of pg-boss in the same database. */
 export async function pgBossTransport(url: string, log: Logger): Promise<Transport> {
-  const boss = new PgBoss({ connectionString: url, schedule: false, max: 4 })
+  // The limit is for connections that have gone silent.
+  const pool = { connectionString: url, max: 4, query_timeout: 10_000 }
+  const boss = new PgBoss({ ...pool, schedule: false })
   boss.on('error', (error) => log.warn({ error: error.message }, 'pg-boss'))
   await boss.start()
-  const queues: string[] = []
   return {
     async publish(deliveries) {
       await boss.insert(
-        deliveries.map(({ event, handler }) => ({ name: handler, data: { event }, retryLimit: 0 })),
+        deliveries.map(({ event, handler }) => ({
+          name: handler,
+          data: { event },
+          singletonKey: `${event}`, // what still waits here is not added again
+          retryLimit: 0, // the outbox sees to that
+        })),
       )
     },
-    async consume(handler, deliver) {
-      queues.push(handler)
-      await boss.createQueue(handler)
-      await boss.work<Job>(
-        handler,
-        { batchSize: 100, pollingIntervalSeconds: 0.5 },
-        async (jobs) => void (await Promise.all(jobs.map(({ data }) => deliver(data.event)))),
-      )
+    async consume(handler, deliver, token) {
+      await boss.createQueue(handler, { name: handler, policy: 'short' })
+      while (!token.cancelled) {
+        const jobs = await boss.fetch<{ event: number }>(handler, { batchSize: AT_ONCE })
+        if (jobs.length) {
+          await Promise.all(jobs.map(({ data }) => deliver(data.event)))
+          await boss.complete(
+            handler,
+            jobs.map(({ id }) => id),
+          )
+        } else await delay(250, { signal: token }).catch(() => {})
+      }
     },
-    async pause() {
-      await Promise.all(queues.map((queue) => boss.offWork(queue)))
-    },
-    close: () => boss.stop({ graceful: false, wait: true }),
+    close: () => boss.stop({ graceful: false }),
   }
 }

@@ -8,6 +8,11 @@ import { Outbox } from './outbox.js'
 import { pgBossTransport } from './pg-boss-transport.js'
 import type { Transport } from './transport.js'
 
+export interface Events {
+  readonly outbox: ResourceHandle<Outbox>
+  readonly deliveries: ResourceHandle<{ readonly deliveries: Deliveries }>
+}
+
 /** Registers the way of an event: out of the table by a pump, over a transport, to its handlers. */
 export function registerEvents(
   manager: AsyncManager,
@@ -15,7 +20,7 @@ export function registerEvents(
   log: Logger,
   { postgres, sessions }: Database,
   handlers: () => readonly Handler<never>[],
-): ResourceHandle<Outbox> {
+): Events {
   const outbox = manager.registerResource({
     name: 'outbox',
     dependsOn: ['schema', 'upstream'],
@@ -37,25 +42,34 @@ export function registerEvents(
     stop: (transport) => transport.close(),
   })
 
-  manager.registerResource({
+  const deliveries = manager.registerResource({
     name: 'events',
     dependsOn: ['outbox', 'transport'],
-    async start() {
+    start() {
       const deliveries = new Deliveries(sessions.value, log, manager.token)
-      for (const handler of handlers()) {
-        await transport.value.consume(handler.name, (event) => deliveries.deliver(handler, event))
-      }
+      const restart = { when: 'on-error', maxRestarts: Infinity, maxDelay: 2_000 } as const
+      const consumers = handlers().map((handler) =>
+        manager.createTask(
+          (token) =>
+            transport.value.consume(
+              handler.name,
+              (event) => deliveries.deliver(handler, event),
+              token,
+            ),
+          { name: `consume ${handler.name}`, restart },
+        ),
+      )
       // A task is a promise: returned from here, the start would wait for its end.
       void manager.createTask((token) => outbox.value.pump(transport.value, token), {
         name: 'pump',
-        restart: { when: 'always', maxRestarts: Infinity, baseDelay: 100, maxDelay: 2_000 },
+        restart,
       })
-      return deliveries
+      return { deliveries, consumers }
     },
-    async drain(deliveries) {
-      await transport.value.pause()
-      await deliveries.drain()
+    async drain({ consumers }) {
+      for (const consumer of consumers) consumer.cancel()
+      await Promise.allSettled(consumers)
     },
   })
-  return outbox
+  return { outbox, deliveries }
 }

@@ -1,5 +1,6 @@
 import type { Command, Work } from '../cqrs/command-bus.js'
 import { Refused } from '../errors.js'
+import type { Prices } from './prices.js'
 
 export interface Order {
   readonly id: number
@@ -10,17 +11,16 @@ export interface Order {
   readonly state: 'placed' | 'paid' | 'shipped' | 'cancelled'
 }
 
-export interface PlaceOrder {
+export interface NewOrder {
   readonly customer: string
   readonly sku: string
   readonly quantity: number
-  /** Asked for before the transaction begins: that must not wait for somebody else's server. */
-  readonly price: number
 }
 
-export const place: Command<PlaceOrder, Order> = {
+export const place = (prices: Prices): Command<NewOrder, Order, number> => ({
   name: 'place',
-  async handle({ customer, sku, quantity, price }, { db, emit, touch }) {
+  prepare: ({ sku }, token) => prices.of(sku, token),
+  async handle({ customer, sku, quantity }, { db, emit, touch }, price) {
     const taken = await db`
       update stock set on_hand = on_hand - ${quantity} where sku = ${sku} and on_hand >= ${quantity}`
     if (!taken.count) throw new Refused(409, `Not enough of ${sku}`)
@@ -28,11 +28,11 @@ export const place: Command<PlaceOrder, Order> = {
       insert into orders (customer, sku, quantity, total)
       values (${customer}, ${sku}, ${quantity}, ${quantity * price})
       returning id, customer, sku, quantity, total, state`
-    emit('placed', order as Order)
+    await emit('placed', order as Order)
     touch('stock')
     return order as Order
   },
-}
+})
 
 export const pay = transition('pay', ['placed'], 'paid')
 export const ship = transition('ship', ['paid'], 'shipped')
@@ -62,7 +62,7 @@ function transition(
         returning id, customer, sku, quantity, total, state`
       if (!order) throw await refusal(id, to, work)
       await effect?.(order, work)
-      emit(to, order)
+      await emit(to, order)
       touch(`order:${id}`)
       return order
     },

@@ -5,8 +5,11 @@ import type { Sessions } from '../database/session.js'
 import { Refused } from '../errors.js'
 import { cancel } from './commands.js'
 
-/** Cancels what was not paid for in a quarter of an hour; of all instances, one at a time looks. */
-export async function expireUnpaid(
+/**
+ * Cancels what was not paid for in a quarter of an hour, and forgets keys after a day; of all instances, one at
+ * a time looks.
+ */
+export async function expire(
   sessions: Sessions,
   locks: KeyedLock,
   commands: CommandBus,
@@ -14,9 +17,13 @@ export async function expireUnpaid(
 ): Promise<never> {
   const look = async (_: unknown, signal: CancellationToken): Promise<void> => {
     const unpaid = await sessions.run(
-      (session) => session.under(signal)<{ id: number }>`
-        select id from orders where state = 'placed' and placed_at < now() - interval '15 min'
-        limit 100`,
+      async (session) => {
+        const db = session.under(signal)
+        await db`delete from commands where at < now() - interval '1 day'`
+        return db<{ id: number }>`
+          select id from orders where state = 'placed' and placed_at < now() - interval '15 min'
+          limit 100`
+      },
       { signal, label: 'expire' },
     )
     for (const { id } of unpaid) {

@@ -39,7 +39,8 @@ export function report(sessions: Sessions, signal: Cancellation) {
       const [orders, stock, revenue] = await new SessionGroup(sessions).all(
         [
           (db) => db`
-            select state, count(*)::int, sum(total)::int as total from orders group by state`,
+            select state, count(*)::int, sum(quantity)::int as quantity, sum(total)::int as total
+            from orders group by state`,
           (db) => db`select sku, initial, on_hand as "onHand" from stock order by sku`,
           (db) => db`select sku, amount from revenue order by sku`,
         ],

@@ -1,8 +1,8 @@
 import { delay } from '@uno-async/core'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import type { HttpServer } from '../../src/api/server.js'
-import { balance, Instance } from '../../src/tour/fleet.js'
-import { Traffic } from '../../src/tour/traffic.js'
+import { balance, Instance } from '../../tour/fleet.js'
+import { Traffic } from '../../tour/traffic.js'
 import { openWorld, type World } from './world.js'
 
 let world: World
@@ -30,7 +30,7 @@ const start = (name: string) =>
 
 it('answers every request while one instance after the other is restarted', async () => {
   running = [await start('one'), await start('two')]
-  await using traffic = new Traffic(() => front.url, 4, { leaving: 0 })
+  await using traffic = new Traffic(() => front.url, { leaving: 0 }).open(4)
   await delay(1_500)
   for (const i of [0, 1, 0, 1]) {
     const old = running[i] as Instance
@@ -49,7 +49,7 @@ it('answers every request while one instance after the other is restarted', asyn
 it('loses nothing with three instances of which one is killed', async () => {
   await Promise.all(running.map((instance) => instance.stop('SIGTERM')))
   running = await Promise.all(['one', 'two', 'three'].map(start))
-  await using traffic = new Traffic(() => front.url, 12)
+  await using traffic = new Traffic(() => front.url).open(12)
   await delay(2_000)
   const [victim, ...others] = running as [Instance, Instance, Instance]
   expect(await victim.stop('SIGKILL')).toBe('SIGKILL')
@@ -68,7 +68,7 @@ it('loses nothing with three instances of which one is killed', async () => {
 it('goes on where it was after a kill -9: every event delivered, the stock exact', async () => {
   let instance = await start('alone')
   running = [instance]
-  await using traffic = new Traffic(() => front.url, 8)
+  await using traffic = new Traffic(() => front.url).open(8)
   await delay(2_000)
   await instance.stop('SIGKILL')
   instance = await start('alone')

@@ -4,8 +4,8 @@ import { pino } from 'pino'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { registerOrders } from '../../src/application.js'
 import { readConfig } from '../../src/config.js'
-import { Instance } from '../../src/tour/fleet.js'
-import { Traffic } from '../../src/tour/traffic.js'
+import { Instance } from '../../tour/fleet.js'
+import { Traffic } from '../../tour/traffic.js'
 import { Gate } from './gate.js'
 import { hasRedis, openWorld, startRedis, type World } from './world.js'
 
@@ -45,7 +45,7 @@ const untilPlaced = async () => {
 
 /** Customers, while something happens; gives what was lost. */
 async function underLoad(event: () => Promise<void>): Promise<readonly string[]> {
-  await using traffic = new Traffic(() => instance?.url ?? '', 8)
+  await using traffic = new Traffic(() => instance?.url ?? '').open(8)
   await delay(1_500)
   await event()
   await delay(2_000)

@@ -7,8 +7,8 @@ import { join } from 'node:path'
 import { CancellationToken, delay } from '@uno-async/core'
 import { startPostgres } from '../../src/database/postgres.js'
 import { Session } from '../../src/database/session.js'
-import { type Audit, audit } from '../../src/tour/audit.js'
-import type { Traffic } from '../../src/tour/traffic.js'
+import { type Audit, audit } from '../../tour/audit.js'
+import type { Traffic } from '../../tour/traffic.js'
 
 /** A PostgreSQL, and a folder that is gone afterwards. */
 export async function openWorld() {
@@ -39,7 +39,7 @@ export async function openWorld() {
 }
 export type World = Awaited<ReturnType<typeof openWorld>>
 
-export const redisServer = ['/usr/bin/redis-server', '/usr/local/bin/redis-server'].find(existsSync)
+const redisServer = ['/usr/bin/redis-server', '/usr/local/bin/redis-server'].find(existsSync)
 /** In CI it has to be there. */
 export const hasRedis = redisServer !== undefined || !!process.env['CI']
 if (!hasRedis) console.log('Skipped, since redis-server is missing: apt-get install redis-server')

@@ -179,12 +179,16 @@ export function reasonOf(cause: Cause): unknown {
 /** What a wait under a cancelled token rejects with: its reason, or where that is no Error, one caused by it. */
 export function errorOf(cause: Cause): unknown {
   const reason = reasonOf(cause)
-  // An Error of another realm is no instance of ours.
-  if (
-    reason instanceof Error ||
-    /t (Error|DOMException)]/.test(Object.prototype.toString.call(reason))
-  ) {
-    return reason
+  try {
+    // An Error of another realm is no instance of ours.
+    if (
+      reason instanceof Error ||
+      /t (Error|DOMException)]/.test(Object.prototype.toString.call(reason))
+    ) {
+      return reason
+    }
+  } catch {
+    // a revoked Proxy does not let itself be looked at
   }
   return (cause.error ??= new CancelledError(undefined, { cause: reason }))
 }

@@ -88,7 +88,13 @@ function processHost(process: Process): Host {
       for (const stream of [process.stdout, process.stderr]) stream.write('', written)
       void delay(1_000).then(leave)
     },
-    activeResources: () => process.getActiveResourcesInfo?.() ?? [],
+    activeResources() {
+      try {
+        return process.getActiveResourcesInfo?.() ?? []
+      } catch {
+        return [] // workerd has it only to say that it has it not
+      }
+    },
     print: (text) => void process.stderr.write(`${text}\n`, () => {}),
     publish(name, message) {
       const channel = process

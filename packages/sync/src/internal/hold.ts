@@ -38,6 +38,6 @@ export class Hold implements Lease {
 /** The hold behind a lease, also where the lease handed out is a watched one. */
 export function holdOf(lease: Lease | undefined): Hold | undefined {
   if (lease === undefined || lease instanceof Hold) return lease
-  const { hold } = lease as { hold?: unknown }
+  const hold = (lease as { hold?: unknown } | null)?.hold
   return hold instanceof Hold ? hold : undefined
 }

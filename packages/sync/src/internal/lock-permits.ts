@@ -1,7 +1,7 @@
 import { AsyncVariable, badValue, type Lease, type Snapshot } from '@uno-async/core'
 import { DeadlockError } from '../deadlock-error.js'
 import { type Hold, holdOf } from './hold.js'
-import { NONE, Permits, type Request } from './permits.js'
+import { Permits, type Request } from './permits.js'
 
 // The innermost hold of this flow; the others are its parents.
 const flow = /*#__PURE__*/ new AsyncVariable<Hold | undefined>({ name: '@uno-async/sync' })
@@ -30,8 +30,8 @@ export class LockPermits extends Permits {
   reentrant = false
   outer: Hold | undefined = undefined // this is the line of those who re-enter that hold
 
-  override enter(options: Request = NONE): Lease | Promise<Lease> {
-    const { held } = options
+  override enter(options?: Request): Lease | Promise<Lease> {
+    const held = options?.held
     if (held === undefined && !this.reentrant) this.refuseDeadlock()
     const mine = held === undefined ? this.mine() : this.own(held)
     return mine ? nest(mine).line(options) : super.enter(options)
@@ -43,7 +43,7 @@ export class LockPermits extends Permits {
   }
 
   /** Enters without a look at who holds what. */
-  line(options: Request): Lease | Promise<Lease> {
+  line(options?: Request): Lease | Promise<Lease> {
     return super.enter(options)
   }
 
@@ -101,8 +101,8 @@ export class LockPermits extends Permits {
 }
 
 function nest(hold: Hold): LockPermits {
-  const { kind, name } = hold.permits
-  const inner = (hold.inner ??= new LockPermits(kind, 1, { name })) as LockPermits
+  const { kind, name, maxWaiting } = hold.permits
+  const inner = (hold.inner ??= new LockPermits(kind, 1, { name, maxWaiting })) as LockPermits
   inner.outer = hold
   return inner
 }

@@ -1,7 +1,13 @@
-import { CancellationToken, checkMilliseconds, type WaitOptions } from '@uno-async/core'
+import {
+  CancellationToken,
+  checkMilliseconds,
+  checkOptions,
+  type WaitOptions,
+} from '@uno-async/core'
 
 /** A wait for what is there already: looks at the options all the same. */
-export async function nothing({ signal, timeout = 0 }: WaitOptions = {}): Promise<void> {
+export async function nothing(options?: WaitOptions): Promise<void> {
+  const { signal, timeout = 0 } = checkOptions(options)
   checkMilliseconds('timeout', timeout)
   CancellationToken.from(signal).throwIfCancelled()
 }

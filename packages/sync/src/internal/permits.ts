@@ -5,6 +5,7 @@ import {
   ClosedError,
   checkInteger,
   checkMilliseconds,
+  checkOptions,
   type Lease,
   type Milliseconds,
   QueueFullError,
@@ -19,12 +20,12 @@ import { Hold } from './hold.js'
 import { nothing } from './nothing.js'
 import { observer } from './observer.js'
 
-export const NONE: Request = {}
-
 /** What all of the family ask for. */
 export interface Request extends AcquireOptions {
   weight?: number | undefined
   held?: Lease | undefined
+  /** Makes the error, where it is not about this wait alone. */
+  onTimeout?: (() => unknown) | undefined
 }
 
 /** Permits that are lent out, first come, first served: what locks, semaphores and limiters are made of. */
@@ -44,11 +45,12 @@ export class Permits {
   //   I2  who is next in the line wants more than capacity - held
   //   I3  a hold is among the holders from its grant until it and all that re-entered it are released
 
-  constructor(kind: string, capacity: number, options: QueueOptions = {}) {
+  constructor(kind: string, capacity: number, options?: QueueOptions) {
+    const { name, maxWaiting = Infinity } = checkOptions(options)
     this.kind = kind
     this.capacity = capacity
-    this.name = checkName(options.name)
-    this.maxWaiting = checkCount('maxWaiting', options.maxWaiting ?? Infinity)
+    this.name = checkName(name)
+    this.maxWaiting = checkCount('maxWaiting', maxWaiting)
   }
 
   get waiting(): number {
@@ -64,8 +66,15 @@ export class Permits {
   }
 
   /** A lease at once, or else a place in the line. */
-  enter(options: Request = NONE): Lease | Promise<Lease> {
-    const { weight, label, signal, timeout = Infinity, priority = 0 } = options
+  enter(options?: Request): Lease | Promise<Lease> {
+    const {
+      weight,
+      label,
+      signal,
+      timeout = Infinity,
+      priority = 0,
+      onTimeout = late,
+    } = checkOptions(options)
     checkMilliseconds('timeout', timeout)
     if (typeof priority !== 'number' || Number.isNaN(priority)) {
       throw badValue('priority', 'a number', priority)
@@ -74,7 +83,7 @@ export class Permits {
     if (signal !== undefined) CancellationToken.from(signal).throwIfCancelled()
     if (this.closed) throw this.closedError()
     if (this.fits(hold.weight, priority)) return this.grant(hold, performance.now())
-    if (!timeout) throw this.timeoutError(timeout)
+    if (!timeout) throw onTimeout(timeout, hold)
     if (this.waiting >= this.maxWaiting) {
       throw new QueueFullError(`${this.title} is full: ${this.state()}`)
     }
@@ -83,14 +92,15 @@ export class Permits {
       timeout,
       priority,
       tag: hold,
-      onTimeout: late,
+      onTimeout,
     })
     observer?.waiting(hold)
     return waiting
   }
 
-  tryEnter(options: Pick<Request, 'weight' | 'label'> = NONE): Lease | undefined {
-    const hold = this.request(options.weight, options.label)
+  tryEnter(options?: Pick<Request, 'weight' | 'label'>): Lease | undefined {
+    const { weight, label } = checkOptions(options)
+    const hold = this.request(weight, label)
     return this.closed || !this.fits(hold.weight, 0) ? undefined : this.grant(hold, turnNow())
   }
 
@@ -157,7 +167,8 @@ export class Permits {
 
   whenIdle(options?: WaitOptions): Promise<void> {
     if (!this.busy) return nothing(options)
-    return (this.idlers ??= new WaitQueue()).wait({ ...options })
+    const onTimeout = (timeout: Milliseconds) => this.timeoutError(timeout)
+    return (this.idlers ??= new WaitQueue()).wait({ ...options, onTimeout })
   }
 
   close(reason: unknown): void {

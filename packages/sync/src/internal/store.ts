@@ -1,5 +1,6 @@
 import {
   badValue,
+  CancellationToken,
   checkFunction,
   checkMilliseconds,
   type Milliseconds,
@@ -16,14 +17,15 @@ export type StoreDecision = RateDecision & { readonly cause?: unknown }
 /** A store that may fail, hang or answer rubbish. */
 export class Store {
   readonly #store: RateLimitStore
+  readonly #owner: string
   readonly #key: string
   readonly #timeout: Milliseconds
   readonly #reject: boolean
   readonly #onError: ((error: unknown) => void) | undefined
   #hung: { until: number; error: unknown } | undefined // it did not answer: not asked again before
 
-  constructor(options: RateLimiterOptions, name: string) {
-    const { store, key = name, storeTimeout = 1_000, storeFailure = 'memory' } = options
+  constructor(options: RateLimiterOptions, owner: string) {
+    const { store, name = '', key = name, storeTimeout = 1_000, storeFailure = 'memory' } = options
     if (typeof store?.consume !== 'function') {
       throw badValue('store', 'an object with consume()', store, TypeError)
     }
@@ -31,6 +33,7 @@ export class Store {
       throw badValue('storeFailure', "'memory' or 'reject'", storeFailure, TypeError)
     }
     this.#store = store
+    this.#owner = owner
     this.#key = checkString('key', key)
     this.#timeout = checkMilliseconds('storeTimeout', storeTimeout)
     this.#reject = storeFailure === 'reject'
@@ -44,8 +47,12 @@ export class Store {
     if (hung && now < hung.until) return this.#failed(hung.error)
     this.#hung = undefined
     try {
-      return await timeout(this.#timeout, 'The store of a RateLimiter did not answer', () =>
-        this.#consume(cost),
+      // Not cancelled by who asks: what it grants is there for the next.
+      return await timeout(
+        this.#timeout,
+        `The store of ${this.#owner} did not answer within ${this.#timeout} ms`,
+        () => this.#consume(cost),
+        { signal: CancellationToken.none },
       )
     } catch (error) {
       if (error instanceof TimeoutError) {

@@ -1,11 +1,11 @@
 import { AsyncExitStack } from '@uno-async/context'
 import { CancellationToken, delay } from '@uno-async/core'
-import { readConfig } from './config.js'
-import { startPostgres } from './database/postgres.js'
-import { Session } from './database/session.js'
-import { audit } from './tour/audit.js'
-import { balance, Instance } from './tour/fleet.js'
-import { Traffic } from './tour/traffic.js'
+import { readConfig } from '../src/config.js'
+import { startPostgres } from '../src/database/postgres.js'
+import { Session } from '../src/database/session.js'
+import { audit } from './audit.js'
+import { balance, Instance } from './fleet.js'
+import { Traffic } from './traffic.js'
 
 // Three instances on one database; one is killed under load. What it had begun is done by the others.
 const { DATABASE_URL, REDIS_URL, DATA } = readConfig()
@@ -29,7 +29,7 @@ await AsyncExitStack.run(async (stack) => {
   const { server, url: front } = await balance(() => instances.map(({ url }) => url))
   stack.defer(() => server.close())
 
-  await using traffic = new Traffic(() => front, 16)
+  await using traffic = new Traffic(() => front).open(16)
   await delay(4_000)
   console.log(`kill -9 one: ${await instances[0]?.stop('SIGKILL')}`)
   await delay(4_000)

@@ -1,5 +1,5 @@
-import type { Db } from '../database/session.js'
-import type { Order } from '../orders/commands.js'
+import type { Db } from '../src/database/session.js'
+import type { Order } from '../src/orders/commands.js'
 
 /** What clients were told, and have a right to find. */
 export type Told = ReadonlyMap<number, Order['state']>

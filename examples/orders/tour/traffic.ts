@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { type Cancellation, CancellationToken, delay } from '@uno-async/core'
 import { retryAfter } from '@uno-async/decorators'
 import { TaskGroup } from '@uno-async/tasks'
-import type { Order } from '../orders/commands.js'
+import type { Order } from '../src/orders/commands.js'
 
 /**
  * Customers: each places an order, looks at it, pays or cancels; some leave in the middle of a request, and ask
@@ -18,15 +18,19 @@ export class Traffic implements AsyncDisposable {
   #isOpen = true
 
   /** @param options - `leaving`: which part of the requests is given up half way */
-  constructor(url: () => string, customers: number, options: { leaving?: number } = {}) {
+  constructor(url: () => string, options: { leaving?: number } = {}) {
     this.#url = url
     this.#leaving = options.leaving ?? 0.05
+  }
+
+  open(customers: number): this {
     const customer = async (token: CancellationToken): Promise<void> => {
       for (let shops = true; shops && this.#isOpen; ) shops = await this.#shop(token)
     }
     for (let i = 0; i < customers; i++) {
       void this.#group.createTask(customer, { name: `customer ${i}` })
     }
+    return this
   }
 
   get count(): number {

@@ -2,8 +2,8 @@ import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { Hono } from 'hono'
 import { proxy } from 'hono/proxy'
-import { type HttpServer, listen } from '../api/server.js'
-import { inProject } from '../config.js'
+import { type HttpServer, listen } from '../src/api/server.js'
+import { inProject } from '../src/config.js'
 
 /** The service in a process of its own. */
 export class Instance {

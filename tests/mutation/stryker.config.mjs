@@ -1,0 +1,18 @@
+// One package at a time, named by PACKAGE: see scripts/mutate.mjs
+const name = process.env['PACKAGE']
+
+export default {
+  testRunner: 'vitest',
+  plugins: ['@stryker-mutator/vitest-runner'],
+  vitest: { configFile: 'tests/mutation/vitest.config.ts' },
+  mutate: [`packages/${name}/src/**/*.ts`],
+  coverageAnalysis: 'perTest',
+  testRunnerNodeArgs: ['--expose-gc'],
+  concurrency: Number(process.env['CONCURRENCY'] ?? 2),
+  timeoutMS: 15_000,
+  ignorePatterns: ['benchmarks', 'docs', 'examples', 'temp', '**/.turbo'],
+  tempDirName: `temp/mutation/${name}`,
+  reporters: ['progress-append-only', 'json'],
+  jsonReporter: { fileName: `temp/mutation/${name}.json` },
+  allowConsoleColors: false,
+}

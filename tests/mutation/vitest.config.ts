@@ -1,0 +1,24 @@
+// The tests of one package on its sources, which Stryker breaks a thousand times: without those that count long
+import { defineConfig } from 'vitest/config'
+import config, { toSource } from '../../vitest.config.ts'
+import { root, runsFromEnvironment } from '../runs.ts'
+
+process.env['FC_RUNS'] ??= '100'
+
+const { projects: _, exclude = [], ...test } = config.test ?? {}
+
+export default defineConfig({
+  ...config,
+  root,
+  plugins: [...(config.plugins ?? []), runsFromEnvironment()],
+  resolve: { alias: toSource },
+  test: {
+    ...test,
+    include: [`packages/${process.env['PACKAGE']}/test/**/*.test.ts`],
+    exclude: [...exclude, '**/{leak,leaks,memory}.test.ts'],
+    testNamePattern: /^(?!.*\d 000\b)/,
+    execArgv: [], // Stryker runs tests in threads, which have none of their own
+    retry: 0,
+    reporters: ['default'],
+  },
+})
