@@ -1062,3 +1062,24 @@ it('is registered before run is called', async () => {
   await group.join()
   expect(CancellationToken.current).toBe(CancellationToken.none)
 })
+
+it('takes the rejection of a cancelled task with what throws when it is looked at for a failure', async () => {
+  const { proxy, revoke } = Proxy.revocable({}, {})
+  revoke()
+  const hostile = {
+    get name() {
+      throw boom
+    },
+  }
+  for (const error of [proxy, hostile]) {
+    const group = new TaskGroup()
+    const task = group.createTask((token) => forever(token).catch(reject(error)))
+    await group.cancel()
+    expect(task.state).toBe('rejected')
+    const thrown = await group.join().then(
+      () => [],
+      (it) => [it],
+    )
+    expect(Object.is(thrown[0], error)).toBe(true)
+  }
+})
