@@ -50,7 +50,9 @@ export class Call {
     const { fn, self, index } = this
     let { args } = this
     try {
-      if (index !== undefined && token.canBeCancelled) args = carrying(args, index, token)
+      if (index !== undefined && (token.canBeCancelled || isNothing(args[index]))) {
+        args = carrying(args, index, token)
+      }
       const result: unknown =
         token === this.here
           ? fn.apply(self, args as [])
@@ -71,6 +73,8 @@ export const nameOf = (name: string | undefined): string => (name ? `"${name}"` 
 
 const isCancellation = (value: unknown): value is Cancellation =>
   CancellationToken.is(value) || typeof (value as AbortSignal | null)?.aborted === 'boolean'
+
+const isNothing = (value: unknown): boolean => value === undefined || value === null
 
 const carried = (value: unknown): Cancellation | undefined =>
   Object(value) === value && !isCancellation(value)
@@ -141,7 +145,8 @@ export function tellLater(promise: Promise<unknown>, hook: LateHook): void {
 
 /** Gives the options back if they are fit for a Call. */
 export function checkCommon<O extends CommonOptions>(options: O): O {
-  if (Object(options) !== options) throw badValue('options', 'an object', options, TypeError)
+  if (Object(options) !== options || Array.isArray(options))
+    throw badValue('options', 'an object', options, TypeError)
   const { name, signal, signalArgument } = options
   if (name !== undefined && typeof name !== 'string')
     throw badValue('name', 'a string', name, TypeError)
