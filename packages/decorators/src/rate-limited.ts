@@ -47,6 +47,8 @@ export function rateLimited(limiter: LimiterLike | RateLimitedOptions): AsyncDec
   return limited(limiter, (options, name) => new Rate(options, name))
 }
 
+const LATE = 2 // timers are rounded; after a longer standstill there is no rush
+
 class Rate extends Line {
   readonly #each: Milliseconds // what one call costs
   readonly #credit: Milliseconds // how far beyond now calls may go
@@ -94,8 +96,9 @@ class Rate extends Line {
     return Math.max(0, this.#until - this.#credit - performance.now())
   }
 
-  #use(): void {
-    this.#until = Math.max(this.#until, performance.now()) + this.#each
+  /** @param late - how late it may be without losing anything: who waited goes at its turn, whenever the timer fires */
+  #use(late: Milliseconds = 0): void {
+    this.#until = Math.max(this.#until, performance.now() - late) + this.#each
   }
 
   #serve(): void {
@@ -106,7 +109,7 @@ class Rate extends Line {
         this.#timer.token.onCancelled(() => this.#serve())
         return
       }
-      if (this.queue.wake()) this.#use()
+      if (this.queue.wake()) this.#use(LATE)
     }
   }
 }

@@ -8,7 +8,7 @@ interface Headed {
 
 /**
  * Reads how long a server asked to wait: from a Response, from an error with `response` or `headers` (`Retry-After`
- * in seconds or as a date; a `Headers`, a `Map` or a plain object), or from a `retryAfter` in milliseconds, such as that of a
+ * in seconds or as a date; a `Headers`, a `Map` or a plain object, in any case), or from a `retryAfter` in milliseconds, such as that of a
  * RateLimitError. Undefined where there is none, or none that can be understood; 0 for a date that has passed.
  *
  * @example
@@ -18,16 +18,22 @@ interface Headed {
  * ```
  */
 export function retryAfter(errorOrResponse: unknown): Milliseconds | undefined {
-  const { headers, response, retryAfter: own } = Object(errorOrResponse) as Headed
-  if (typeof own === 'number' && own >= 0) return own
-  const text = String(headerOf(headers) ?? headerOf(response?.headers) ?? '').trim()
+  let text: string
+  try {
+    const { headers, response, retryAfter: own } = Object(errorOrResponse) as Headed
+    if (typeof own === 'number' && own >= 0) return own
+    text = String(headerOf(headers) ?? headerOf(response?.headers) ?? '').trim()
+  } catch {
+    return undefined // it throws when it is looked at
+  }
   if (/^\d+(\.\d+)?$/.test(text)) return Number(text) * 1000
   const date = /^[a-z]{3}/i.test(text) ? Date.parse(text) : NaN
   return date >= 0 ? Math.max(0, date - Date.now()) : undefined
 }
 
 function headerOf(headers: unknown): unknown {
-  const found = Object(headers) as Record<string, unknown> & { get?: unknown }
-  if (typeof found.get === 'function') return found.get('retry-after')
-  return found['retry-after'] ?? found['Retry-After']
+  const found = Object(headers) as Partial<Map<string, unknown>>
+  const value = typeof found.get === 'function' ? found.get('retry-after') : undefined
+  const entries = typeof found.entries === 'function' ? found.entries() : Object.entries(found)
+  return value ?? [...entries].find(([name]) => /^retry-after$/i.test(name))?.[1]
 }

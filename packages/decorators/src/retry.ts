@@ -7,6 +7,7 @@ import {
   checkMilliseconds,
   delay,
   type Milliseconds,
+  report,
   runIn,
 } from '@uno-async/core'
 import { RetryError, remember } from './attempts.js'
@@ -92,7 +93,8 @@ type Outcome = { readonly result: unknown } | { readonly error: unknown }
  * - A pause that would cross the deadline (of `timeout`, or of the token that governs the call) is not begun: the call rejects
  *   with the last error.
  * - Where {@link retryAfter} finds something in the error or the refused result, that is the pause.
- * - The hooks are awaited; what they throw rejects the call, with the attempt's error as its cause.
+ * - The hooks are awaited; what they throw rejects the call, with the attempt's error as its cause. Cancelled meanwhile,
+ *   the call rejects at once.
  * - A result that is not returned is disposed, if it can be; the body of a Response is cancelled.
  *
  * @param options - see {@link RetryOptions}
@@ -134,6 +136,9 @@ export function retry(options: RetryOptions = {}): AsyncDecorator {
   let timed = false // whether somebody wants to know
   for (const [name, hook] of Object.entries(hooks)) {
     if (hook !== undefined) timed = !!checkFunction(name, hook)
+  }
+  if (aggregate !== undefined && typeof aggregate !== 'boolean') {
+    throw badValue('aggregate', 'true or false', aggregate, TypeError)
   }
   if (budget !== undefined && typeof budget?.withdraw !== 'function') {
     throw badValue('budget', 'a RetryBudget', budget, TypeError)
@@ -178,15 +183,26 @@ export function retry(options: RetryOptions = {}): AsyncDecorator {
         args: call.args,
       }
       if (failed) {
-        if (retryOn && !classes.some((it) => outcome.error instanceof it)) return undefined
-        if (shouldRetry && !(await shouldRetry(ended))) return undefined
-      } else if (!(await shouldRetryResult?.(outcome.result, ended))) return undefined
-      const delay = checkMilliseconds('delay', (await delayOf?.(ended)) ?? ended.delay)
+        if (retryOn && !classes.some((it) => isA(outcome.error, it))) return undefined
+        if (shouldRetry && !(await answer(shouldRetry(ended)))) return undefined
+      } else if (!(await answer(shouldRetryResult?.(outcome.result, ended)))) return undefined
+      const delay = checkMilliseconds('delay', (await answer(delayOf?.(ended))) ?? ended.delay)
       if (delay > maxDelay || delay >= token.remaining) return undefined
       if (budget && !budget.withdraw()) return undefined
-      await onRetry?.({ ...ended, delay })
-      if (!failed) await discard(outcome.result)
+      await answer(onRetry?.({ ...ended, delay }))
       return delay
+    }
+
+    /** What a hook answers, or a rejection as soon as the call is cancelled. */
+    const answer = <T>(given: T | PromiseLike<T>): Promise<T> => token.race(given as PromiseLike<T>)
+
+    /** What a cancelled call rejects with. */
+    const cancelled = (error: unknown): unknown => {
+      const reason = token.error
+      // That of the caller is not ours alone: others are cancelled by it too.
+      if (reason !== total?.token.error) return reason
+      if (reason !== error) errors.push(reason)
+      return remember(reason, errors)
     }
 
     for (let number = 1; ; number++) {
@@ -198,19 +214,20 @@ export function retry(options: RetryOptions = {}): AsyncDecorator {
         outcome = { result }
       } catch (error) {
         errors.push(error)
-        if (token.cancelled) {
-          const reason = token.error
-          // That of the caller is not ours alone: others are cancelled by it too.
-          if (reason !== total?.token.error) throw reason
-          if (reason !== error) errors.push(reason)
-          throw remember(reason, errors)
-        }
+        if (token.cancelled) throw cancelled(error)
         outcome = { error }
       }
       first = undefined
+      let kept = 'result' in outcome
       try {
         pause = await next(number, outcome)
+        if ('result' in outcome && pause !== undefined) {
+          kept = false
+          await answer(discard(outcome.result))
+        }
       } catch (error) {
+        if (kept && 'result' in outcome) discard(outcome.result).catch(report)
+        if (token.cancelled && error === token.error) throw cancelled(undefined)
         throw 'error' in outcome ? causedBy(error, outcome.error) : error
       }
       if (pause === undefined) {
@@ -249,13 +266,24 @@ const limit = ({ name }: Call, timeout: Milliseconds): CancellationTokenSource |
 const discardLate = (outcome: PromiseSettledResult<unknown>): unknown =>
   outcome.status === 'fulfilled' && discard(outcome.value)
 
-function causedBy(error: unknown, cause: unknown): unknown {
-  if (Object(error) === error && !('cause' in (error as Error)) && error !== cause) {
-    Reflect.defineProperty(error as Error, 'cause', {
-      value: cause,
-      writable: true,
-      configurable: true,
-    })
+/** `instanceof`, also for what throws when it is looked at. */
+function isA(error: unknown, type: ErrorClass): boolean {
+  try {
+    return error instanceof type
+  } catch {
+    return false
   }
+}
+
+function causedBy(error: unknown, cause: unknown): unknown {
+  try {
+    if (Object(error) === error && !('cause' in (error as Error)) && error !== cause) {
+      Reflect.defineProperty(error as Error, 'cause', {
+        value: cause,
+        writable: true,
+        configurable: true,
+      })
+    }
+  } catch {} // a proxy may refuse to be looked at
   return error
 }

@@ -68,8 +68,7 @@ export function timeoutHandler(options: Milliseconds | TimeoutHandlerOptions): A
     try {
       return await raced(source.token, () => promise, onLate)
     } catch (error) {
-      const obeyed = source.token.owns(error) || token.owns(error) || isCancelled(error)
-      throw obeyed ? token.error : error
+      throw obeys(error, source.token, token) ? token.error : error
     } finally {
       source.close()
     }
@@ -125,4 +124,13 @@ export function timeoutHandler(options: Milliseconds | TimeoutHandlerOptions): A
       ? call.invoke(call.token)
       : limited(call, after)
   })
+}
+
+/** Is this error the cancellation? One that throws when it is looked at is not. */
+function obeys(error: unknown, ...tokens: CancellationToken[]): boolean {
+  try {
+    return isCancelled(error) || tokens.some((token) => token.owns(error))
+  } catch {
+    return false
+  }
 }

@@ -19,7 +19,11 @@ export function withToken<A extends unknown[], R>(
 ): (...args: A) => Promise<R> {
   checkFunction('fn', fn)
   const given = function (this: unknown, ...args: A): Promise<R> {
-    return fn.call(this, CancellationToken.current, ...args)
+    try {
+      return fn.call(this, CancellationToken.current, ...args)
+    } catch (error) {
+      return Promise.reject(error)
+    }
   }
   Object.defineProperties(given, {
     name: { value: fn.name, configurable: true },

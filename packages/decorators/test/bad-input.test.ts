@@ -137,3 +137,9 @@ describe('instead of options', () => {
     }
   })
 })
+
+it('takes no array for options, and only true or false for aggregate', () => {
+  expect(() => retry([] as never)).toThrow(TypeError)
+  expect(() => cancellable([] as never)).toThrow(TypeError)
+  expect(() => retry({ aggregate: 1 as never })).toThrow('Expected `aggregate`')
+})

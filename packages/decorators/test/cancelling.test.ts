@@ -98,7 +98,8 @@ describe('cancellable', () => {
       b,
       CancellationToken.current,
     ])
-    expect(await fn(1)).toEqual([1, undefined, CancellationToken.none])
+    const { none } = CancellationToken
+    expect(await fn(1)).toEqual([1, { signal: none.signal }, none])
     const options = { x: 1 }
     expect((await fn(1, options))[1]).toBe(options)
   })
@@ -411,4 +412,12 @@ describe('timeoutHandler', () => {
       timeoutHandler({ timeout: 5, fallback })(() => Promise.reject(own))(),
     ).rejects.toBe(own)
   })
+})
+
+it('signalArgument gives { signal } where the caller passed nothing and nothing governs the call', async () => {
+  const fn = async ({ signal }: { signal?: AbortSignal } = {}) => signal
+  const bare = async (options?: { signal: AbortSignal }) => options?.signal
+  for (const call of [fn, bare]) {
+    expect(await cancellable({ signalArgument: 0 })(call)()).toBe(CancellationToken.none.signal)
+  }
 })

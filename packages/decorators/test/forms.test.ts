@@ -209,3 +209,24 @@ describe('withToken', () => {
     expect(() => withToken(value as never)).toThrow('Expected `fn` to be a function')
   })
 })
+
+it('a decorated field gives its name to a function that has none', () => {
+  const field = (name: string | symbol) =>
+    (cancellable as never as (v: undefined, c: object) => (fn: unknown) => { name: string })(
+      undefined,
+      { kind: 'field', name },
+    )(
+      (
+        () => async () =>
+          1
+      )(),
+    )
+  expect([field('load').name, field(Symbol('s')).name]).toEqual(['load', '[s]'])
+})
+
+it('withToken turns what is thrown into a rejection', async () => {
+  const fn = withToken((): Promise<void> => {
+    throw new Error('sync')
+  })
+  await expect(fn()).rejects.toThrow('sync')
+})

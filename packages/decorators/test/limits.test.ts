@@ -461,3 +461,18 @@ describe('limiters of others', () => {
     expect(added.mock.calls.length).toBe(removed.mock.calls.length)
   })
 })
+
+it('rateLimited loses no rate to timers that are rounded', async () => {
+  const fn = vi.fn(async () => {})
+  const limited = rateLimited({ limit: 900, burst: 1 })(fn)
+  let stop = false
+  const workers = Array.from({ length: 10 }, async () => {
+    while (!stop) await limited()
+  })
+  await vi.advanceTimersByTimeAsync(1_000)
+  stop = true
+  expect(fn.mock.calls.length).toBeGreaterThan(895)
+  expect(fn.mock.calls.length).toBeLessThan(905)
+  await vi.advanceTimersByTimeAsync(100)
+  await Promise.all(workers)
+})

@@ -47,3 +47,12 @@ it.each([
 ])('reads %o: %s', (value, expected) => {
   expect(retryAfter(value)).toBe(expected)
 })
+
+it.each([
+  new Map([['Retry-After', '1']]),
+  new Map([['retry-after', '1']]),
+  { 'RETRY-AFTER': '1' },
+  new Headers({ 'Retry-After': '1' }),
+])('finds the header whatever its case', (headers) => {
+  expect(retryAfter({ headers })).toBe(1000)
+})

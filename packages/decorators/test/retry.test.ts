@@ -668,3 +668,66 @@ describe('retryBudget', () => {
     expect([budget.deposit.mock.calls.length, budget.withdraw.mock.calls.length]).toEqual([1, 1])
   })
 })
+
+describe('a hook that never answers', () => {
+  const stuck = () => new Promise<never>(() => {})
+  it.each(['onRetry', 'shouldRetry', 'delay'])(
+    '%s: cancelled, the call rejects at once',
+    async (hook) => {
+      const source = new CancellationTokenSource()
+      const reason = new Error('stop')
+      const outcome = settle(
+        source.token.run(() => retry({ ...steady, [hook]: stuck })(failing(9))()),
+      )
+      await vi.advanceTimersByTimeAsync(5)
+      source.cancel(reason)
+      await vi.advanceTimersByTimeAsync(0)
+      expect(outcome).toEqual({ error: reason, at: 5 })
+      expect(reason).not.toHaveProperty('cause')
+      const timed = settle(
+        retry({ ...steady, baseDelay: 1, [hook]: stuck, timeout: 20 })(failing(9))(),
+      )
+      await vi.advanceTimersByTimeAsync(20)
+      expect(timed).toMatchObject({ error: { name: 'TimeoutError' }, at: 20 })
+      expect(attemptsOf(timed.error)).toMatchObject([{ message: 'number 1' }, timed.error])
+    },
+  )
+
+  it('shouldRetryResult: the result is disposed, once', async () => {
+    const dispose = vi.fn()
+    const source = new CancellationTokenSource()
+    const fn = retry({ shouldRetryResult: stuck as never })(async () => ({
+      [Symbol.dispose]: dispose,
+    }))
+    const outcome = settle(source.token.run(() => fn()))
+    await vi.advanceTimersByTimeAsync(5)
+    source.cancel()
+    await vi.advanceTimersByTimeAsync(0)
+    expect([outcome.error, dispose.mock.calls.length]).toEqual([source.token.error, 1])
+  })
+})
+
+it('keeps an error that throws when it is looked at', async () => {
+  const { proxy, revoke } = Proxy.revocable({}, {})
+  revoke()
+  const hostile = {
+    get headers() {
+      throw new Error('getter')
+    },
+  }
+  for (const error of [proxy, hostile]) {
+    const fn = vi.fn(() => Promise.reject(error))
+    const outcome = settle(retry({ baseDelay: 0, maxAttempts: 2 })(fn)())
+    await vi.runAllTimersAsync()
+    expect(Object.is(outcome.error, error)).toBe(true)
+    expect(fn).toHaveBeenCalledTimes(2)
+    const picky = settle(retry({ retryOn: TypeError })(fn)())
+    await vi.runAllTimersAsync()
+    expect(Object.is(picky.error, error)).toBe(true)
+    const patient = settle(
+      timeoutHandler({ timeout: 5, mode: 'cooperative' })(() => delay(10).then(fn))(),
+    )
+    await vi.runAllTimersAsync()
+    expect(Object.is(patient.error, error)).toBe(true)
+  }
+})

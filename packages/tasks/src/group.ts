@@ -16,7 +16,7 @@ import {
   type Values,
 } from '@uno-async/core'
 import { isEcho, throwAll } from './errors.js'
-import { checkGroupOptions, type Settings } from './internal/check.js'
+import { checkGroupOptions, checkOptions, type Settings } from './internal/check.js'
 import { inTurn, newTurn, type Turn } from './internal/clock.js'
 import { Completed } from './internal/completed.js'
 import { execute } from './internal/execute.js'
@@ -65,7 +65,7 @@ export class TaskGroup implements AsyncDisposable {
   /** @internal */ readonly outer: Place | undefined
   /** @internal */ groups: Set<TaskGroup> | undefined = undefined
   /** Told of tasks here and below. @internal */ readonly observer: Observer | undefined
-  /** Drops failures that somebody has seen. @internal */ forgetful = false
+  /** Drops failures that somebody has seen, and does not keep all others. @internal */ forgetful = false
 
   readonly #settings: Settings
   readonly #since: Turn = newTurn()
@@ -129,6 +129,7 @@ export class TaskGroup implements AsyncDisposable {
       signal: CancellationToken.from(parent),
       timeout,
       name: this.name,
+      ref: true,
     })
     this.outer = owner ?? currentPlace()
     this.observer = this.outer?.observer
@@ -170,7 +171,7 @@ export class TaskGroup implements AsyncDisposable {
    * @throws ClosedError (`ERR_CLOSED`) when the group has ended; TypeError, RangeError
    */
   createTask<T>(run: TaskFunction<T>, options: TaskOptions = {}): Task<T> {
-    const task = this.#add(checkFunction('run', run), options)
+    const task = this.#add(checkFunction('run', run), checkOptions(options))
     if (!this.#tasks.full || task.terms.free || task.terms.signal.cancelled) this.start(task)
     else {
       this.#tasks.queued ??= task
@@ -186,13 +187,12 @@ export class TaskGroup implements AsyncDisposable {
   startTask<T, R>(
     run: (token: CancellationToken, ready: (value: R) => void) => PromiseLike<T>,
     options?: TaskOptions,
-  ): Promise<{ value: R; task: Task<T> }> {
+  ): Promise<{ value: Awaited<R>; task: Task<T> }> {
     return startTask((run, options) => this.createTask(run, options), run, options)
   }
 
   /** Awaits a promise that is under way together with the tasks. It takes no slot, and nothing can cancel it. */
-  adopt<T>(promise: PromiseLike<T>, options: { name?: string | undefined } = {}): Task<T> {
-    const { name = '' } = options
+  adopt<T>(promise: PromiseLike<T>, { name = '' }: { name?: string | undefined } = {}): Task<T> {
     if (!isThenable(promise)) throw badValue('promise', 'a promise', promise, TypeError)
     const task = this.#add(() => promise, { name }, { ...this.#terms, free: true })
     execute(task)
@@ -227,7 +227,7 @@ export class TaskGroup implements AsyncDisposable {
    *   A task that would wait for itself so gets an error (after its first `await` with async context enabled)
    */
   async join(options: { timeout?: Milliseconds | undefined } = {}): Promise<void> {
-    const { timeout = Infinity } = options
+    const { timeout = Infinity } = checkOptions(options)
     checkMilliseconds('timeout', timeout)
     if (this.#isOwnTask()) {
       throw new UnoAsyncError(`A task of "${this.name}" cannot join it: it would wait for itself`)
@@ -238,7 +238,8 @@ export class TaskGroup implements AsyncDisposable {
 
   /**
    * Cancels all tasks and what is queued: an ordinary end, not an error; the first reason is kept. Resolves when all
-   * tasks have ended (not the body); at once if one of the tasks calls it.
+   * tasks have ended (not the body); at once if one of the tasks calls it, which after its first `await` is known only
+   * with async context enabled. Without it, do not await this in a task: it would wait for itself.
    */
   async cancel(reason?: unknown): Promise<void> {
     this.#stopping = true
@@ -340,7 +341,7 @@ export class TaskGroup implements AsyncDisposable {
   /** A real failure, of a task or of the body. */
   #fail(error: unknown, task?: TaskHandle): void {
     const { cancelOnError, onTaskError } = this.#settings
-    const failures = (this.#failures ??= new Failures())
+    const failures = (this.#failures ??= new Failures(this.forgetful))
     if (!task) failures.addBody(error)
     else if (!task.abandoned && (cancelOnError || !onTaskError) && !(this.forgetful && task.seen)) {
       failures.add(task)

@@ -10,7 +10,7 @@ import {
 import { type DumpOptions, dump } from './dump.js'
 import { throwAll } from './errors.js'
 import { TaskGroup } from './group.js'
-import { checkName } from './internal/check.js'
+import { checkName, checkOptions } from './internal/check.js'
 import { type Observer, type Place, slot } from './internal/place.js'
 import { tell } from './internal/report.js'
 import { treesOf } from './internal/tree.js'
@@ -25,6 +25,8 @@ import type {
   TaskOptions,
 } from './types.js'
 
+const ROOT = 'root'
+
 /** What a shutdown did. */
 export interface ShutdownReport {
   readonly duration: Milliseconds
@@ -32,7 +34,7 @@ export interface ShutdownReport {
   readonly cancelled: number
   /** Who ignored that for longer than `grace`. */
   readonly abandoned: readonly TaskInfo[]
-  /** Failures nobody had seen. */
+  /** Failures nobody had seen; of each group that was made for a task, the last 1000. */
   readonly errors: readonly unknown[]
 }
 
@@ -66,7 +68,7 @@ export class TaskManager implements AsyncDisposable {
 
   /** @param options - `name`: for trees, default `tasks` */
   constructor(options: { name?: string | undefined } = {}) {
-    const { name = 'tasks' } = options
+    const { name = 'tasks' } = checkOptions(options)
     checkName(name)
     this.name = name
     this.#source = new CancellationTokenSource({ name })
@@ -91,10 +93,9 @@ export class TaskManager implements AsyncDisposable {
   }
 
   /** Makes a group; a name is a label, reusing one is no error. Born cancelled during and after shutdown. */
-  createGroup(name: string, options?: TaskGroupOptions): TaskGroup {
-    const signal = this.shuttingDown
-      ? CancellationToken.any(options?.signal, this.token)
-      : options?.signal
+  createGroup(name: string, options: TaskGroupOptions = {}): TaskGroup {
+    const own = checkOptions(options).signal
+    const signal = this.shuttingDown ? CancellationToken.any(own, this.token) : own
     return new TaskGroup({ ...options, name, signal }, this.#place)
   }
 
@@ -104,18 +105,19 @@ export class TaskManager implements AsyncDisposable {
   }
 
   /**
-   * Creates a task in the named group, which is made if there is none (no task stops another there), else
-   * in the root group.
+   * Creates a task in the named group, which is made if there is none that is open (no task stops another there), else
+   * in the root group. Born cancelled during and after shutdown: `run` is not called.
    */
   createTask<T>(
     run: TaskFunction<T>,
     options: TaskOptions & { group?: string | undefined } = {},
   ): Task<T> {
-    const { group } = options
+    const { group = ROOT } = checkOptions(options)
     checkFunction('run', run)
-    if (group === undefined)
-      return (this.#root ??= this.#supervisor('root')).createTask(run, options)
-    return (this.getGroup(group) ?? this.#supervisor(group)).createTask(run, options)
+    let owner = group === ROOT ? this.#root : this.getGroup(group)
+    if (this.shuttingDown || owner?.state !== 'open') owner = this.#supervisor(group)
+    if (group === ROOT) this.#root = owner
+    return owner.createTask(run, options)
   }
 
   /** What runs, as plain data. */
@@ -149,7 +151,7 @@ export class TaskManager implements AsyncDisposable {
   shutdown(
     options: { reason?: unknown; grace?: Milliseconds | undefined } = {},
   ): Promise<ShutdownReport> {
-    const { reason, grace = Infinity } = options
+    const { reason, grace = Infinity } = checkOptions(options)
     checkMilliseconds('grace', grace)
     return (this.#report ??= this.#end(reason, grace))
   }

@@ -10,7 +10,8 @@ import type { RunTasksOptions, TaskFunction, Work } from './types.js'
  * The first failure cancels the others and nothing more is started. It always waits for what is in flight before
  * it rejects: with the failure itself, or if there were several with a TaskGroupError of them in the order of the
  * input. Items are taken as they are needed, one `next()` at a time; on an early end the `return()` of the source
- * is called once, and awaited unless the source has not answered yet. A task sees its token as the current one.
+ * is called once, and awaited unless the source has not answered yet, or `signal` or `timeout` cancels the call. Cancelled
+ * when all results are there, it gives them. A task sees its token as the current one.
  *
  * @throws the cancellation of `signal`, a TimeoutError after `timeout`; TypeError, RangeError as rejections
  * @example

@@ -15,6 +15,7 @@ import { type Turn, thisTurn } from './internal/clock.js'
 import { derive, listened, sourceOf } from './internal/derive.js'
 import { nextId } from './internal/id.js'
 import { inTask, notePath, type Place, valuesIn } from './internal/place.js'
+import { Sight } from './internal/sight.js'
 import type { Task, TaskFunction, TaskInfo, TaskOptions, TaskOutcome, TaskState } from './types.js'
 
 export const noop = (): void => {}
@@ -151,7 +152,20 @@ export class TaskHandle implements Task<unknown>, Place, Frame {
   }
 
   finally(onFinally: () => void): Promise<unknown> {
-    return this.promise.finally(onFinally)
+    const after = this.ended().then(
+      async (value) => {
+        await onFinally()
+        return value
+      },
+      async (error) => {
+        await onFinally()
+        promise.handle() // not if onFinally fails: of that the group does not know
+        throw error
+      },
+    )
+    const promise = new Sight((resolve) => resolve(after))
+    promise.look = () => this.see()
+    return promise
   }
 
   async outcome(): Promise<TaskOutcome<unknown>> {

@@ -33,8 +33,9 @@ export interface Task<T> extends PromiseLike<T>, AsyncDisposable {
   /** Native, and the same each time; its rejection is handled already. */
   readonly promise: Promise<T>
   /**
-   * Asks this task alone to stop; one that is queued never starts. Resolves when the task has really
-   * ended (at once if it is called by the task itself); never rejects.
+   * Asks this task alone to stop; one that is queued never starts. Resolves when the task has really ended; never rejects.
+   * Called by the task itself it resolves at once; after its first `await` that is known only with async context
+   * enabled. Without it, a task does not await this: it would wait for itself.
    */
   cancel(reason?: unknown): Promise<void>
   /** How it ended, once it has; never rejects. */
@@ -49,7 +50,10 @@ export interface TaskOptions {
   name?: string | undefined
   /** Cancels this task only; it is then `cancelled`, which is no failure. */
   signal?: Cancellation | undefined
-  /** Milliseconds it may run; then its token is cancelled with a TimeoutError, which is its failure. It is still awaited. */
+  /**
+   * Milliseconds it may run; then its token is cancelled with a TimeoutError, which is its failure. It is still awaited: one that
+   * gives a value all the same has not failed.
+   */
   timeout?: Milliseconds | undefined
   /** Does not keep the group open, takes no slot, and is cancelled last, after body and ordinary tasks. */
   service?: boolean | undefined
@@ -115,7 +119,7 @@ export interface RunTasksOptions {
   concurrency?: number | undefined
   /** Milliseconds for all of it; then it is cancelled with a TimeoutError. */
   timeout?: Milliseconds | undefined
-  /** Milliseconds for each task; then its token is cancelled with a TimeoutError, which is its failure. */
+  /** Milliseconds for each task; like `timeout` of TaskOptions. */
   taskTimeout?: Milliseconds | undefined
   /** Told whenever a task has ended. */
   onProgress?: ((progress: TaskProgress) => void) | undefined

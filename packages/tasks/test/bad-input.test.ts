@@ -135,6 +135,29 @@ it.each([runTasks, settleTasks, anyTask, raceTasks] as ((
   await expect(all([1], undefined)).rejects.toThrow('tasks[0]')
 })
 
+it.each<[string, Call]>([
+  ['TaskGroup', (options) => new TaskGroup(options)],
+  ['TaskManager', (options) => new TaskManager(options)],
+  ['createTask', (options) => new TaskGroup().createTask(() => {}, options)],
+  ['startTask', (options) => new TaskGroup().startTask(async () => {}, options)],
+  ['join', (options) => new TaskGroup().join(options)],
+  ['runTask', (options) => runTask(() => {}, options)],
+  ['createTask of a manager', (options) => new TaskManager().createTask(() => {}, options)],
+  ['createGroup', (options) => new TaskManager().createGroup('g', options)],
+  ['shutdown', (options) => new TaskManager().shutdown(options)],
+  ['runTasks', (options) => runTasks([], options)],
+])('%s takes no options that are no object', async (_, call) => {
+  for (const options of [null, 5, 'text', true, [], () => {}, Symbol('s')]) {
+    if (_ === 'runTasks' && typeof options === 'function') continue
+    await expect((async () => call(options as never))()).rejects.toThrow(/`options`/)
+  }
+})
+
+it('names the hole in an array of tasks', async () => {
+  // biome-ignore lint/suspicious/noSparseArray: that is it
+  await expect(runTasks([, () => 1] as never)).rejects.toThrow('Expected `tasks[0]`')
+})
+
 it('rejects asynchronously where it is asynchronous', () => {
   for (const call of [
     () => TaskGroup.run(1 as never),

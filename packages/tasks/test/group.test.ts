@@ -735,6 +735,34 @@ describe('startTask', () => {
     expect(await failureOf(group[Symbol.asyncDispose]())).toBe(boom)
   })
 
+  it('counts as ready at once, whatever was passed to ready', async () => {
+    const group = new TaskGroup()
+    const start = group.startTask(async (_, ready: (value: Promise<number>) => void) => {
+      ready(Promise.resolve(9))
+    })
+    expect((await start).value).toBe(9)
+    const failed = group.startTask((_, ready: (value: string) => void): Promise<void> => {
+      ready('up')
+      throw boom
+    })
+    expect((await failed).value).toBe('up')
+    const refused = new TaskGroup().startTask(async (_, ready: (value: unknown) => void) => {
+      ready(Promise.reject(bang))
+    })
+    expect(await failureOf(refused)).toBe(bang)
+    expect(await failureOf(group.join())).toBe(boom)
+  })
+
+  it('rejects when its task fails while what was passed to ready is pending', async () => {
+    const group = new TaskGroup()
+    const start = group.startTask(async (_, ready: (value: unknown) => void) => {
+      ready(new Promise(() => {}))
+      throw boom
+    })
+    expect(await failureOf(start)).toBe(boom)
+    await group[Symbol.asyncDispose]() // seen
+  })
+
   it('rejects when it is cancelled before ready', async () => {
     const group = new TaskGroup()
     const start = failureOf(group.startTask((token) => forever(token)))
@@ -886,6 +914,33 @@ describe('a task', () => {
     await failureOf(group.join())
   })
 
+  it('may be left alone with finally: its failure is that of the group', async () => {
+    const unhandled = vi.fn()
+    process.on('unhandledRejection', unhandled)
+    for (const last of [vi.fn(), vi.fn(async () => delay(0))]) {
+      const group = new TaskGroup({ cancelOnError: false })
+      group.createTask(reject(boom)).finally(last)
+      await vi.runAllTimersAsync()
+      expect(last).toHaveBeenCalledTimes(1)
+      expect(await failureOf(group[Symbol.asyncDispose]())).toBe(boom)
+    }
+    expect(unhandled).not.toHaveBeenCalled()
+    process.off('unhandledRejection', unhandled)
+  })
+
+  it('is seen by who awaits finally, which may fail itself', async () => {
+    const group = new TaskGroup({ cancelOnError: false })
+    const task = group.createTask(reject(boom))
+    expect(await failureOf(task.finally(() => {}))).toBe(boom)
+    await group[Symbol.asyncDispose]()
+    const other = new TaskGroup()
+    expect(await other.createTask(() => 1).finally(() => {})).toBe(1)
+    const clean = () => {
+      throw bang
+    }
+    expect(await failureOf(task.finally(clean))).toBe(bang)
+  })
+
   it('is awaited late without an unhandled rejection', async () => {
     const group = new TaskGroup({ cancelOnError: false })
     const task = group.createTask(reject(boom))
@@ -1006,4 +1061,25 @@ it('is registered before run is called', async () => {
   expect([size, group.size]).toEqual([1, 0])
   await group.join()
   expect(CancellationToken.current).toBe(CancellationToken.none)
+})
+
+it('takes the rejection of a cancelled task with what throws when it is looked at for a failure', async () => {
+  const { proxy, revoke } = Proxy.revocable({}, {})
+  revoke()
+  const hostile = {
+    get name() {
+      throw boom
+    },
+  }
+  for (const error of [proxy, hostile]) {
+    const group = new TaskGroup()
+    const task = group.createTask((token) => forever(token).catch(reject(error)))
+    await group.cancel()
+    expect(task.state).toBe('rejected')
+    const thrown = await group.join().then(
+      () => [],
+      (it) => [it],
+    )
+    expect(Object.is(thrown[0], error)).toBe(true)
+  }
 })

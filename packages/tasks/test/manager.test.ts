@@ -1,6 +1,7 @@
 // biome-ignore-all lint/nursery/noFloatingPromises: a task has an owner, who waits for it
 import { type CancellationToken, CancellationTokenSource, delay } from '@uno-async/core'
 import {
+  currentGroup,
   getTaskManager,
   type TaskManager as Manager,
   runTask,
@@ -135,6 +136,53 @@ describe('shutdown', () => {
     fill(disposed)
     expect((await failureOf(disposed[Symbol.asyncDispose]())).errors).toEqual([bang, boom])
   })
+})
+
+it('creates tasks born cancelled during and after shutdown, whatever ran before', async () => {
+  const never = vi.fn()
+  const create = (manager: Manager) => [
+    manager.createTask(never).state,
+    manager.createTask(never, { group: 'old' }).state,
+    manager.createTask(never, { group: 'new' }).state,
+  ]
+  const born = ['cancelled', 'cancelled', 'cancelled']
+  for (const used of [true, false]) {
+    const manager = new TaskManager()
+    if (used) {
+      manager.createTask(() => delay(20))
+      manager.createTask(() => delay(5), { group: 'old' })
+    }
+    const shutdown = manager.shutdown()
+    expect(create(manager)).toEqual(born)
+    await vi.runAllTimersAsync()
+    expect((await shutdown).cancelled).toBe(used ? 2 : 0)
+    expect(create(manager)).toEqual(born)
+    expect(manager.tree().children).toEqual([])
+  }
+  expect(never).not.toHaveBeenCalled()
+})
+
+it('makes another root group when somebody has ended that', async () => {
+  await using manager = new TaskManager()
+  let root: TaskGroup | undefined
+  manager.createTask(() => {
+    root = currentGroup()
+  })
+  await root?.cancel()
+  expect(await manager.createTask(() => 1)).toBe(1)
+  await root?.join()
+  expect(await manager.createTask(() => 2)).toBe(2)
+})
+
+it('keeps the last thousand of the failures nobody sees', async () => {
+  const manager = new TaskManager()
+  for (let n = 0; n < 1_500; n++) {
+    manager.createTask(() => {
+      throw n
+    })
+  }
+  const { errors } = await manager.shutdown()
+  expect([errors.length, errors[0], errors.at(-1)]).toEqual([1_000, 500, 1_499])
 })
 
 describe('events', () => {

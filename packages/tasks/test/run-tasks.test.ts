@@ -8,6 +8,7 @@ import {
 } from '@uno-async/core'
 import {
   anyTask,
+  iterateTasks,
   raceTasks,
   runTasks,
   settleTasks,
@@ -286,6 +287,22 @@ describe('runTasks', () => {
   })
 })
 
+it('keeps the results if it is cancelled when all are there', async () => {
+  const stop = new CancellationTokenSource()
+  const { token: signal } = stop
+  const sync = runTasks([() => 1, () => 2], { signal })
+  const settled = settleTasks([() => 1], { signal })
+  stop.cancel(boom)
+  expect(await sync).toEqual([1, 2])
+  expect(await settled).toMatchObject([{ value: 1 }])
+  const last = new CancellationTokenSource()
+  const onProgress = ({ done }: { done: number }) => done === 2 && last.cancel(boom)
+  const tasks = [() => delay(1), async () => 1]
+  const run = runTasks(tasks, { signal: last.token, onProgress })
+  await vi.runAllTimersAsync()
+  expect(await run).toEqual([undefined, 1])
+})
+
 describe('a source', () => {
   it('that throws ends it all with its error, and is not told to return', async () => {
     const source = sourceOf<number>((n) => {
@@ -345,6 +362,49 @@ describe('a source', () => {
     const failed = failureOf(runTasks(half, () => delay(1).then(reject(bang)), { concurrency: 2 }))
     await vi.runAllTimersAsync()
     expect([await failed, half.calls.return]).toEqual([bang, 1])
+  })
+
+  it('whose return() never answers cannot hang a cancelled call', async () => {
+    const stuck = async function* () {
+      try {
+        for (let n = 0; ; n++) yield n
+      } finally {
+        await new Promise(() => {})
+      }
+    }
+    const ones = { concurrency: 1 }
+    const stop = new CancellationTokenSource()
+    const run = runTasks(stuck(), (_, token) => forever(token), { ...ones, signal: stop.token })
+    const timed = runTasks(stuck(), (_, token) => forever(token), { ...ones, timeout: 5 })
+    const errors = Promise.all([run, timed].map(failureOf))
+    await vi.advanceTimersByTimeAsync(5)
+    stop.cancel(boom)
+    expect(await errors).toMatchObject([boom, { name: 'TimeoutError', timeout: 5 }])
+    // cancelled while it waits for that
+    const later = new CancellationTokenSource()
+    const options = { ...ones, signal: later.token }
+    const failed = failureOf(runTasks(stuck(), reject(bang), options))
+    const won = anyTask(stuck(), (n) => n, options)
+    const left = (async () => {
+      for await (const _ of iterateTasks(stuck(), (n) => n, options)) break
+    })()
+    await vi.advanceTimersByTimeAsync(5)
+    later.cancel(boom)
+    expect(await Promise.all([failed, won, left])).toEqual([bang, 0, undefined])
+    expect(vi.getTimerCount()).toBe(0)
+  })
+
+  it('that gives something else than results ends it with a TypeError', async () => {
+    for (const step of [5, undefined, null, 'text']) {
+      const source = sourceOf<number>(() => step as never)
+      for (const run of [
+        runTasks(source, () => 1),
+        runTasks({ [Symbol.iterator]: () => ({ next: () => step }) } as never, () => 1),
+      ]) {
+        expect(await failureOf(run)).toBeInstanceOf(TypeError)
+      }
+      expect(source.calls).toMatchObject({ next: 1, return: 0 })
+    }
   })
 
   it('that cancels inside next() starts nothing more', async () => {

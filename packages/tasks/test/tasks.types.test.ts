@@ -35,6 +35,11 @@ it('types groups and tasks', () => {
       return 'end'
     }),
   ).resolves.toEqualTypeOf<{ value: number; task: Task<string> }>()
+  expectTypeOf(
+    group.startTask(async (_token, ready: (port: Promise<number>) => void) => {
+      ready(Promise.resolve(1))
+    }),
+  ).resolves.toEqualTypeOf<{ value: number; task: Task<void> }>()
   expectTypeOf(TaskGroup.run(async () => 1)).toEqualTypeOf<Promise<number>>()
   expectTypeOf(taskContext(() => 'x')).toEqualTypeOf<Promise<string>>()
   expectTypeOf(group.completed()).toEqualTypeOf<AsyncIterableIterator<TaskOutcome<unknown>>>()

@@ -54,7 +54,7 @@ export class Call {
   invoke(token: CancellationToken): Promise<unknown> {
     try {
       const { args, index } = this
-      const carries = index !== undefined && token.canBeCancelled
+      const carries = index !== undefined && (token.canBeCancelled || isNothing(args[index]))
       const given = carries ? carrying(args, index, token) : args
       const result = token === this.here ? this.#apply(given) : this.#under(token, given)
       if (result instanceof Promise) return result
@@ -82,6 +82,8 @@ export const nameOf = (name: string | undefined): string => (name ? `"${name}"` 
 
 const isCancellation = (value: unknown): value is Cancellation =>
   CancellationToken.is(value) || typeof (value as AbortSignal | null)?.aborted === 'boolean'
+
+const isNothing = (value: unknown): boolean => value === undefined || value === null
 
 const carried = (value: unknown): Cancellation | undefined =>
   Object(value) === value && !isCancellation(value)
@@ -152,7 +154,8 @@ export function tellLater(promise: Promise<unknown>, hook: LateHook): void {
 
 /** Gives the options back if they are fit for a Call. */
 export function checkCommon<O extends CommonOptions>(options: O): O {
-  if (Object(options) !== options) throw badValue('options', 'an object', options, TypeError)
+  if (Object(options) !== options || Array.isArray(options))
+    throw badValue('options', 'an object', options, TypeError)
   const { name, signal, signalArgument } = options
   if (name !== undefined && typeof name !== 'string')
     throw badValue('name', 'a string', name, TypeError)

@@ -59,7 +59,9 @@ function wrap(
       : Object.prototype.toString.call(fn),
   )
   if (kind) throw unfit(kind[1] ? `${kind[1]} function` : 'class', key)
-  const name = options.name ?? (fn.name || undefined)
+  // A function in a decorated field has no name of its own yet.
+  const own = fn.name || (typeof key === 'symbol' ? `[${key.description ?? ''}]` : String(key))
+  const name = options.name ?? (own || undefined)
   // A method, since those have no `prototype`.
   const { wrapper } = {
     wrapper(this: unknown, ...args: unknown[]): Promise<unknown> {
@@ -72,8 +74,9 @@ function wrap(
       }
     },
   }
-  const { prototype, ...own } = Object.getOwnPropertyDescriptors(fn)
-  Object.defineProperties(wrapper, own)
+  const { prototype, ...rest } = Object.getOwnPropertyDescriptors(fn)
+  Object.defineProperties(wrapper, rest)
+  if (!fn.name) Object.defineProperty(wrapper, 'name', { value: own, configurable: true })
   const { getOwnMetadataKeys, getOwnMetadata, defineMetadata } = Reflect as unknown as Metadata
   for (const key of getOwnMetadataKeys?.(fn) ?? []) {
     defineMetadata(key, getOwnMetadata(key, fn), wrapper)

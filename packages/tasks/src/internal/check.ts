@@ -1,6 +1,12 @@
 import { badValue, checkFunction, checkInteger, checkMilliseconds } from '@uno-async/core'
 import type { TaskGroupOptions } from '../types.js'
 
+/** Gives `options` back if they may be some. @throws TypeError */
+export function checkOptions<O>(options: O): O {
+  if (typeof options === 'object' && options && !Array.isArray(options)) return options
+  throw badValue('options', 'an object', options, TypeError)
+}
+
 export function checkName(name: unknown): void {
   if (name !== undefined && typeof name !== 'string') {
     throw badValue('name', 'a string', name, TypeError)
@@ -30,8 +36,13 @@ export type Settings = TaskGroupOptions & {
 const DEFAULTS: Settings = { concurrency: Infinity, cancelOnError: true, grace: Infinity }
 
 export function checkGroupOptions(options: TaskGroupOptions | undefined): Settings {
-  if (!options) return DEFAULTS
-  const { name, cancelOnError = true, concurrency = Infinity, grace = Infinity } = options
+  if (options === undefined) return DEFAULTS
+  const {
+    name,
+    cancelOnError = true,
+    concurrency = Infinity,
+    grace = Infinity,
+  } = checkOptions(options)
   checkName(name)
   checkFlag('cancelOnError', cancelOnError)
   checkHook('onTaskError', options.onTaskError)

@@ -1,4 +1,5 @@
 import {
+  badValue,
   CancellationToken,
   CancellationTokenSource,
   CancelledError,
@@ -27,6 +28,7 @@ export interface Follower {
 export class Crew {
   readonly #job: Job
   readonly #follower: Follower
+  readonly #outside: CancellationToken // what cancels all of it, besides ourselves
   readonly #source: CancellationTokenSource
   readonly #concurrency: number
   readonly #taskTimeout: number
@@ -56,7 +58,11 @@ export class Crew {
     this.#patient = follower.room !== undefined
     checkHook('onProgress', job.options.onProgress)
     const parent = CancellationToken.from(signal ?? CancellationToken.current)
-    this.#source = new CancellationTokenSource({ signal: parent, timeout, name })
+    this.#outside =
+      timeout === undefined
+        ? parent
+        : new CancellationTokenSource({ signal: parent, timeout, name, ref: true }).token
+    this.#source = new CancellationTokenSource({ signal: this.#outside, name })
     this.#frame = { token: this.token, values: currentFrame()?.values }
   }
 
@@ -123,7 +129,13 @@ export class Crew {
       }
     }
     this.#pumping = false
+    this.#checkAll()
     if (!this.#running) this.#resolve?.()
+  }
+
+  /** Once every result is there, cancelling comes too late to take them away; a reader still needs to be stopped. */
+  #checkAll(): void {
+    if (this.#over && !this.#running && !this.#follower.room) this.#source.close()
   }
 
   /** Takes an item that must be awaited. */
@@ -146,9 +158,11 @@ export class Crew {
     this.#pump()
   }
 
-  #start({ done, value: item }: IteratorResult<unknown>): void {
+  #start(step: IteratorResult<unknown>): void {
     const { token } = this
     if (token.cancelled) return
+    if (Object(step) !== step) throw badValue('next()', 'an iterator result', step, TypeError)
+    const { done, value: item } = step
     if (done) {
       this.#over = true
       return
@@ -157,7 +171,12 @@ export class Crew {
     const timeout = this.#taskTimeout
     const own =
       timeout < Infinity
-        ? new CancellationTokenSource({ signal: token, timeout, name: this.nameOf(index) })
+        ? new CancellationTokenSource({
+            signal: token,
+            timeout,
+            name: this.nameOf(index),
+            ref: true,
+          })
         : undefined
     let value: unknown
     let failed = false
@@ -202,6 +221,7 @@ export class Crew {
     else if (!isEcho(its, value)) this.#fail(index, value)
     else if (own && its.reason !== token.reason) this.#fail(index, its.error) // its own timeout
     own?.close()
+    this.#checkAll()
     if (this.#job.options.onProgress) this.#tellProgress()
     this.#pump()
   }
@@ -229,10 +249,12 @@ export class Crew {
     if (this.#over) return
     try {
       const closing = this.#iterator?.return?.()
-      if (!this.#asking) await closing
-      else if (isThenable(closing)) closing.then(undefined, () => {})
+      if (!isThenable(closing)) return
+      if (this.#asking) closing.then(undefined, () => {})
+      // nor must one that never answers to this keep a cancelled call
+      else await this.#outside.race(closing)
     } catch (error) {
-      this.#break(error)
+      if (!isEcho(this.#outside, error)) this.#break(error)
     }
   }
 

@@ -11,9 +11,11 @@ export const derive = (parents: readonly CancellationToken[], name?: string): Ca
   return token
 }
 
+const OPTIONS = { ref: true } // somebody waits for every task
+
 /** The source of a derived token. */
 export const sourceOf = (token: CancellationToken): CancellationTokenSource =>
-  Object.assign(Object.create(CancellationTokenSource.prototype), { token, options: {} })
+  Object.assign(Object.create(CancellationTokenSource.prototype), { token, options: OPTIONS })
 
 /** Does anybody listen to it? One that nobody listens to costs its parents nothing, and needs no closing. */
 export const listened = (token: CancellationToken): boolean =>

@@ -8,7 +8,20 @@ export interface Failure {
 
 /** The real failures of a group, in the order in which they happened. */
 export class Failures extends Set<Failure> {
+  readonly #most: number
   #thrown: TaskGroupError | undefined
+
+  /** @param lasting - it is one of a group that does not end: of many keep the last */
+  constructor(lasting: boolean) {
+    super()
+    this.#most = lasting ? 1000 : Infinity
+  }
+
+  override add(failure: Failure): this {
+    const [oldest] = this
+    if (oldest && this.size >= this.#most) this.delete(oldest)
+    return super.add(failure)
+  }
 
   get errors(): unknown[] {
     return valuesOf([...this])

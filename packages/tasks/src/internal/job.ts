@@ -1,5 +1,6 @@
 import { badValue, type CancellationToken, checkFunction } from '@uno-async/core'
 import type { RunTasksOptions } from '../types.js'
+import { checkOptions } from './check.js'
 
 type Items = Iterable<unknown> | AsyncIterable<unknown>
 type Worker = (item: never, token: CancellationToken, index: number) => unknown
@@ -25,13 +26,14 @@ export function jobOf(input: unknown, second: unknown, third: unknown): Job {
   if (Object(input) !== input)
     throw badValue('tasks', 'an array or a record of functions', input, TypeError)
   const keys = Object.keys(input as object)
-  const items: unknown[] = Array.isArray(input) ? input : Object.values(input as object)
-  const names = items.map((task, index) => {
-    const key = keys[index] ?? index
+  const keyed = !Array.isArray(input)
+  const items: unknown[] = keyed ? Object.values(input as object) : input
+  const names = Array.from(items, (task, index) => {
+    const key = keyed ? (keys[index] as string) : index
     const { name } = checkFunction(`tasks[${key}]`, task) as { name: string }
-    return Array.isArray(input) ? name || `task-${index}` : `${key}`
+    return keyed ? `${key}` : name || `task-${index}`
   })
-  return { items, run: call, options: checkOptions(second), names, keyed: items !== input }
+  return { items, run: call, options: optionsOf(second), names, keyed }
 }
 
 /** Items and what to do with each. @throws TypeError */
@@ -39,13 +41,10 @@ export function mapOf(items: unknown, run: unknown, options: unknown): Job {
   checkFunction('run', run)
   if (!isIterable(items))
     throw badValue('items', 'an iterable or an async iterable', items, TypeError)
-  return { items, run: run as Worker, options: checkOptions(options) }
+  return { items, run: run as Worker, options: optionsOf(options) }
 }
 
-function checkOptions(options: unknown = {}): RunTasksOptions {
-  if (Object(options) === options) return options as RunTasksOptions
-  throw badValue('options', 'an object', options, TypeError)
-}
+const optionsOf = (options: unknown = {}): RunTasksOptions => checkOptions(options as object)
 
 function isIterable(value: unknown): value is Items {
   const it = value as (Iterable<unknown> & AsyncIterable<unknown>) | null | undefined

@@ -1,31 +1,38 @@
 import { type CancellationToken, checkFunction, UnoAsyncError } from '@uno-async/core'
 import { noop, type TaskHandle } from '../task.js'
 import type { Task, TaskFunction, TaskOptions } from '../types.js'
+import { checkOptions } from './check.js'
 
 /** Creates a task and waits until it says that it is ready, or ends. */
 export function startTask<T, R>(
   create: (run: TaskFunction<T>, options: TaskOptions) => Task<T>,
   run: (token: CancellationToken, ready: (value: R) => void) => PromiseLike<T>,
   options: TaskOptions = {},
-): Promise<{ value: R; task: Task<T> }> {
+): Promise<{ value: Awaited<R>; task: Task<T> }> {
   let created = false
-  const promise = new Promise<{ value: R; task: Task<T> }>((resolve, reject) => {
+  const promise = new Promise<{ value: Awaited<R>; task: Task<T> }>((resolve, reject) => {
     checkFunction('run', run)
     let ready!: (value: R) => void
+    let said = false // that it is ready
     const readiness = new Promise<R>((resolve) => {
-      ready = resolve
+      ready = (value) => {
+        said = true
+        resolve(value)
+      }
     })
-    const named = { ...options, name: options.name ?? run.name }
+    const named = { ...checkOptions(options), name: options.name ?? run.name }
     const task = create((token) => run(token, ready), named)
     created = true
     const handle = task as unknown as TaskHandle
     let early = true
     readiness.then((value) => {
       early = false
-      resolve({ value, task })
+      resolve({ value: value as Awaited<R>, task })
     }, reject)
     handle.ended().then(
-      () => reject(new UnoAsyncError(`Task "${task.name}" ended before it was ready`)),
+      () => {
+        if (!said) reject(new UnoAsyncError(`Task "${task.name}" ended before it was ready`))
+      },
       (error) => {
         if (early) handle.see()
         reject(error)
