@@ -2,7 +2,7 @@
 // for each page that imports them. What stands after `ts` changes that:
 //   no-run          is type-checked only
 //   test            is a test file itself
-//   file=name.ts    is a module of that name, for the tests in docs/test and for other blocks
+//   file=name.ts    is a module of that name, for the tests in docs/test and for other blocks; may be `js` as well
 //   before, after   log the same, line by line
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { readPackages } from './workspace.mjs'
@@ -37,7 +37,9 @@ for (const file of files) {
   const page = file.replace(/\.md$/, '').replaceAll('/', '__')
   const tests = []
   let before
-  for (const match of text.matchAll(/^```ts\b(?<meta>.*)\n(?<code>[\s\S]*?)^```/gm)) {
+  for (const match of text.matchAll(
+    /^```(?:ts\b|js(?= file=))(?<meta>.*)\n(?<code>[\s\S]*?)^```/gm,
+  )) {
     const line = text.slice(0, match.index).split('\n').length
     const meta = match.groups.meta.trim()
     const name =
