@@ -1,4 +1,4 @@
-// Extracts the ```ts blocks of README.md, docs/**/*.md and packages/*/README.md into docs/temp: a module for each, and a test
+// Extracts the ```ts blocks of README.md, site/index.md, docs/**/*.md and packages/*/README.md into docs/temp: a module for each, and a test
 // for each page that imports them. What stands after `ts` changes that:
 //   no-run          is type-checked only
 //   test            is a test file itself
@@ -11,6 +11,7 @@ const out = 'docs/temp'
 const packages = readPackages()
 const files = [
   'README.md',
+  'site/index.md',
   ...readdirSync('docs', { recursive: true })
     .filter((file) => file.endsWith('.md') && !/(^|[\\/])(node_modules|api)[\\/]/.test(file))
     .map((file) => `docs/${file.replaceAll('\\', '/')}`)
