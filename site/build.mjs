@@ -99,7 +99,8 @@ const reference = await Application.bootstrapWithPlugins({
   logLevel: 'Warn',
 })
 const project = await reference.convert()
-if (!project) process.exit(1)
+if (!project?.children) process.exit(1)
+for (const module of project.children) module.name = module.name.replace('/src', '') // sync, sync/debug
 await reference.generateOutputs(project)
 
 await build('site')
