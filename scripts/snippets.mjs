@@ -1,5 +1,5 @@
-// Extracts the ```ts blocks of README.md, site/index.md, docs/**/*.md and packages/*/README.md into docs/temp: a module for each, and a test
-// for each page that imports them. What stands after `ts` changes that:
+// Extracts the ```ts blocks of README.md, site/index.md, docs/**/*.md and packages/*/README.md into docs/temp: a module
+// for each, and a test for each page that imports them. What stands after `ts` changes that:
 //   no-run          is type-checked only
 //   test            is a test file itself
 //   file=name.ts    is a module of that name, for the tests in docs/test and for other blocks; may be `js` as well
@@ -13,7 +13,7 @@ const files = [
   'README.md',
   'site/index.md',
   ...readdirSync('docs', { recursive: true })
-    .filter((file) => file.endsWith('.md') && !/(^|[\\/])(node_modules|api)[\\/]/.test(file))
+    .filter((file) => file.endsWith('.md') && !file.includes('node_modules'))
     .map((file) => `docs/${file.replaceAll('\\', '/')}`)
     .sort(),
   ...packages.map(({ dir }) => `${dir}/README.md`).filter(existsSync),

@@ -11,7 +11,7 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs'
-import { dirname, join, posix, relative } from 'node:path'
+import { dirname, join, posix } from 'node:path'
 import { Application } from 'typedoc'
 import { build, serve } from 'vitepress'
 import { readPackages } from '../scripts/workspace.mjs'
@@ -70,7 +70,7 @@ const write = (file, text) => {
 rmSync(out, { recursive: true, force: true })
 for (const [file, page] of pages) {
   const source = file === 'README.md' ? 'site/index.md' : file
-  write(page, `${convert(source, readFileSync(source, 'utf8'))}`)
+  write(page, convert(source, readFileSync(source, 'utf8')))
 }
 for (const file of readdirSync('docs', { recursive: true }))
   if (file.endsWith('.svg') && !file.includes('node_modules'))
@@ -108,5 +108,5 @@ await build('site')
 execFileSync('node', ['examples/link-check/dist/cli.js', '--offline', 'site/dist'], {
   stdio: 'inherit',
 })
-console.log(`site/dist: ${relative('', 'site/dist/index.html')}`)
+console.log('site/dist/index.html')
 if (process.argv.includes('--serve')) await serve({ root: 'site' })

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { type DefaultTheme, defineConfig } from 'vitepress'
 
 const src = '../temp/site'
@@ -7,9 +7,8 @@ const at = (path: string) => new URL(`../${src}/${path}`, import.meta.url)
 type Item = DefaultTheme.SidebarItem
 
 /** The pages of a folder, named by their first heading. */
-const folder = (name: string, first: Item[] = []): Item[] => [
-  ...first,
-  ...readdirSync(at(name))
+const folder = (name: string): Item[] =>
+  readdirSync(at(name))
     .filter((file) => file.endsWith('.md') && file !== 'index.md')
     .map((file) => ({
       text: (/^# (.*)$/m.exec(readFileSync(at(`${name}/${file}`), 'utf8'))?.[1] ?? file).replace(
@@ -17,8 +16,7 @@ const folder = (name: string, first: Item[] = []): Item[] => [
         '',
       ),
       link: `/${name}/${file}`,
-    })),
-]
+    }))
 
 const reference: Item[] = JSON.parse(readFileSync(at('reference/typedoc-sidebar.json'), 'utf8'))
 const guide = (name: string, text: string): Item => ({ text, link: `/guides/${name}` })
@@ -81,6 +79,7 @@ export default defineConfig({
           items: [
             { text: 'Contributing', link: '/contributing' },
             { text: 'Benchmarks', link: '/benchmarks' },
+            ...(existsSync(at('changes')) ? [{ text: 'Changes', items: folder('changes') }] : []),
             { text: 'Decisions', link: '/adr/', items: folder('adr') },
           ],
         },

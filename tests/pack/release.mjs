@@ -48,7 +48,7 @@ const changeset = (/** @type {string} */ command) =>
   run(copy, process.execPath, resolve('node_modules/@changesets/cli/bin.js'), command)
 const commit = async (/** @type {string} */ message) => {
   await run(copy, 'git', 'add', '--all')
-  await run(copy, 'git', 'commit', '--quiet', '--no-verify', '--message', message)
+  await run(copy, 'git', 'commit', '--quiet', '--no-verify', '--allow-empty', '--message', message)
 }
 const manifest = (/** @type {string} */ dir) =>
   JSON.parse(readFileSync(join(dir, 'package.json'), 'utf8'))
@@ -111,8 +111,6 @@ await check('copies what is here, as it is', async () => {
 
 await check('versions by the changesets, and says what changed', async () => {
   const before = versions()
-  const noted = await changeset('status').catch((error) => error.stdout)
-  ok(noted !== undefined)
   await changeset('version')
   const after = versions()
   for (const { dir, name } of packages) {
