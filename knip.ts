@@ -10,8 +10,8 @@ const packages = readPackages().map(({ dir, entries }) => [
 ])
 
 export default {
-  // a workspace of its own, with dependencies of its own
-  ignore: ['benchmarks/**'],
+  // workspaces of their own, with dependencies of their own
+  ignore: ['{benchmarks,site}/**'],
   workspaces: {
     '.': { entry: ['scripts/*.mjs'] },
     ...Object.fromEntries(packages),
@@ -26,5 +26,7 @@ export default {
       ],
       project: ['**/*.{ts,mjs}', '!pack/consumers/**'],
     },
+    // its dependencies are for the code blocks of the pages; what those lack, tsc says
+    docs: { entry: ['test/*.ts'], ignoreDependencies: [/./] },
   },
 } satisfies KnipConfig

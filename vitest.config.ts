@@ -65,7 +65,7 @@ export default defineConfig({
       {
         extends: true,
         resolve: { alias: toSource },
-        test: { name: 'docs', include: ['temp/snippets/*.test.ts'] },
+        test: { name: 'docs', include: ['docs/{temp,test}/*.test.ts'] },
       },
       { extends: true, test: { name: 'examples', include: ['examples/*/test/**/*.test.ts'] } },
       { extends: true, test: { name: 'tests', include: ['tests/**/*.test.ts'] } },

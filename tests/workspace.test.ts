@@ -58,6 +58,19 @@ describe.each(readPackages())('packages/$name', ({ dir, name, json, entries }) =
     },
   )
 
+  it('has a README of under 80 lines, with the sections that every README has', () => {
+    const text = readFileSync(join(dir, 'README.md'), 'utf8')
+    expect(text.split('\n').length - 1).toBeLessThan(80)
+    expect(text.match(/^#+ .*/gm)).toEqual([
+      `# @uno-async/${name}`,
+      '## When to use it, and when not',
+      '## Exports',
+      '## Guarantees',
+      '## Size',
+    ])
+    expect(text).toMatch(/<!-- size -->\n\| import.*/) // the figures are checked by `pnpm size`
+  })
+
   it('has no source file over 400 lines', () => {
     const long = readdirSync(join(dir, 'src'), { recursive: true, encoding: 'utf8' })
       .filter((file) => file.endsWith('.ts'))
