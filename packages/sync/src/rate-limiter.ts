@@ -20,7 +20,7 @@ import {
 } from '@uno-async/core'
 import { span } from './internal/clock.js'
 import { Bucket, checkRate, type Rate, Window } from './internal/rate.js'
-import { RateRequest } from './internal/rate-request.js'
+import { RateRequest, refusal } from './internal/rate-request.js'
 import { acquire, run } from './internal/run.js'
 import { Store, type StoreDecision } from './internal/store.js'
 import { checkCount, checkName, checkString } from './options.js'
@@ -397,9 +397,3 @@ export class RateLimiter implements Disposable {
     return new ClosedError(`${this.#title} is closed`, { cause: this.#closed?.reason })
   }
 }
-
-const refusal = (retryAfter: Milliseconds, remaining = 0): RateDecision => ({
-  allowed: false,
-  remaining,
-  retryAfter,
-})

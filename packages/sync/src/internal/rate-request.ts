@@ -1,4 +1,5 @@
-import type { Lease } from '@uno-async/core'
+import type { Lease, Milliseconds } from '@uno-async/core'
+import type { RateDecision } from '../rate-limiter-options.js'
 
 let ids = 0
 
@@ -28,3 +29,9 @@ export class RateRequest implements Lease {
     this.release()
   }
 }
+
+export const refusal = (retryAfter: Milliseconds, remaining = 0): RateDecision => ({
+  allowed: false,
+  remaining,
+  retryAfter,
+})
