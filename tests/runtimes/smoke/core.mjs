@@ -64,6 +64,15 @@ const checks = {
     equal(badValue('n', 'one', 2).message, 'Expected `n` to be one, got `2` (number)'),
   checkFunction: ({ checkFunction }) => fails(() => checkFunction('fn', 1), TypeError),
   checkInteger: ({ checkInteger }) => fails(() => checkInteger('n', 1.5, 1), RangeError),
+  checkOptions: ({ checkOptions }) => fails(() => checkOptions(5), TypeError),
+  valueIn({ valueIn, withValue }) {
+    const key = {}
+    equal(valueIn(withValue(undefined, key, 1), key).value, 1)
+  },
+  withValue({ withValue }) {
+    const key = {}
+    equal(withValue(withValue(undefined, key, 1), key, 2).next, undefined)
+  },
   checkMilliseconds: ({ checkMilliseconds }) =>
     fails(() => checkMilliseconds('ms', -1), RangeError),
   AsyncVariable({ AsyncVariable }) {
