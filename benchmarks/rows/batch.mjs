@@ -10,6 +10,7 @@ export const name = '100 000 adds to a batcher, in batches of 100'
 export const unit = 'ns'
 export const n = items.length
 export const goal = { dataloader: 1 }
+export const note = 'who adds can leave: each has a promise of their own and a place in the batch'
 export const subjects = {
   'AsyncBatcher.add': async () => {
     const batcher = new AsyncBatcher(load, { maxBatchSize })

@@ -20,6 +20,7 @@ export const name = 'A cache: one of 100 who ask for the same at once'
 export const unit = 'ns'
 export const n = 10_000
 export const goal = { 'p-memoize': 1 }
+export const note = 'each caller has a promise of their own, where p-memoize hands out one'
 export const subjects = {
   'AsyncCache.get': async () =>
     together(() => {

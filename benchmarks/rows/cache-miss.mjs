@@ -16,6 +16,8 @@ export const name = 'A cache: load what is not there'
 export const unit = 'ns'
 export const n = 10_000
 export const goal = { 'p-memoize': 1.3 }
+export const note =
+  'each caller has a promise of their own, and a value its place in the order of eviction'
 export const subjects = {
   'AsyncCache.get': async () =>
     loading(() => {

@@ -3,6 +3,7 @@ import { CancellationTokenSource } from '@uno-async/core'
 export const name = 'Add and remove a listener'
 export const unit = 'ns'
 export const goal = { AbortSignal: 10 }
+export const note = 'an entry and the closure of who listens are allocated each time'
 export const subjects = {
   CancellationToken: async () => {
     const { token } = new CancellationTokenSource()

@@ -7,6 +7,8 @@ const job = () => 1
 export const name = 'A free lock: run a job under it'
 export const unit = 'ns'
 export const goal = { 'async-lock': 3 }
+export const note =
+  'the clock is a fifth of it, the promise of the outcome and the flow that holds the lock most of the rest'
 export const subjects = {
   'AsyncLock.run': async () => {
     const lock = new AsyncLock()

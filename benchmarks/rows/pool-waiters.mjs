@@ -17,6 +17,7 @@ export const name = 'A pool: 1 000 who want one of 10 resources'
 export const unit = 'ns'
 export const n = 1000
 export const goal = { 'generic-pool': 2 }
+export const note = 'each waiter has a lease, a place in the line, and may leave it'
 export const subjects = {
   ...Object.fromEntries(Object.entries(pools).map(([name, open]) => [name, crowd(open)])),
   ...promiseAll,

@@ -9,6 +9,7 @@ const ten = Array.from({ length: size })
 export const name = 'A group of 10 tasks: spawn and join, for each task'
 export const unit = 'ns'
 export const goal = { effect: 20, effection: 50, 'bare promises': 0.5 }
+export const note = 'a task is an object with a name, a place in the tree and a handler for its end'
 export const subjects = {
   TaskGroup: async () => ({
     async run(n) {

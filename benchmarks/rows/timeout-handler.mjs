@@ -7,6 +7,7 @@ const job = async () => 1
 export const name = 'A function that is given a timeout once, and then succeeds'
 export const unit = 'ns'
 export const goal = { 'p-timeout': 8 }
+export const note = 'a source, a token and a host timer for each call'
 export const subjects = {
   timeoutHandler: async () => {
     const timed = timeoutHandler(5000)(job)
