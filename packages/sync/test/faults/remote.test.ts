@@ -106,7 +106,7 @@ describe.runIf(runnable).each(['pg', 'ioredis', 'redis'] as const)('locks over %
     const lease = await a.acquire('key')
     await expect(b.acquire('key', { timeout: 0 })).rejects.toBeInstanceOf(TimeoutError)
     await expect(b.acquire('key', { timeout: 50 })).rejects.toThrow(
-      /^KeyedLock timed out after 50 ms: held by another process$/,
+      /^KeyedLock "remote" timed out after 50 ms: held by another process$/,
     )
     const source = new CancellationTokenSource()
     const waiting = b.acquire('key', { signal: source.token })
