@@ -37,6 +37,7 @@ const files = {
     publishConfig: { access: 'public' },
     scripts: {
       build: 'tsup',
+      bundle: 'tsup --format esm --no-dts --no-clean',
       typecheck: 'tsc',
       api: 'node ../../scripts/api.mjs',
       'api:update': 'node ../../scripts/api.mjs --local',
