@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest'
 import type { HttpServer } from '../../src/api/server.js'
 import { balance, Instance } from '../../tour/fleet.js'
 import { Traffic } from '../../tour/traffic.js'
-import { openWorld, type World } from './world.js'
+import { hasRedis, openWorld, startRedis, type World } from './world.js'
 
 let world: World
 let front: HttpServer
@@ -19,8 +19,9 @@ afterAll(async () => {
   await world.close()
 })
 
-const start = (name: string) =>
+const start = (name: string, env: Record<string, string> = {}) =>
   Instance.start({
+    ...env,
     DATABASE_URL: world.url,
     DATA: world.folder,
     INSTANCE: name,
@@ -78,4 +79,20 @@ it('goes on where it was after a kill -9: every event delivered, the stock exact
   const { lost, events } = await world.books(traffic)
   expect(lost).toEqual([])
   expect(events).toMatchObject({ pending: 0 })
+})
+
+it.runIf(hasRedis)('lets in through two instances together what one would', async () => {
+  const redis = await startRedis()
+  const env = { REDIS_URL: `redis://127.0.0.1:${redis.port}`, REQUESTS_PER_SECOND: '20' }
+  running = await Promise.all(['one', 'two'].map((name) => start(name, env)))
+  // As many as one second allows each of them, if it counted alone
+  const urls = running.flatMap(({ url }) => new Array<string>(20).fill(`${url}/stock/sku-1`))
+  const answers = await Promise.all(urls.map(async (url) => (await fetch(url)).status))
+  const admitted = answers.filter((status) => status === 200)
+  expect(admitted.length).toBeGreaterThan(0)
+  expect(answers.filter((status) => status === 429).length).toBeGreaterThan(0)
+  expect(admitted.length).toBeLessThan(40)
+  for (const instance of running) expect(await instance.stop('SIGTERM')).toBe(0)
+  running = []
+  await redis.stop()
 })
