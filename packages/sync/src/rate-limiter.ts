@@ -50,6 +50,7 @@ export class RateLimiter implements Disposable {
   readonly #maxWaiting: number
   readonly #queue: WaitQueue<Lease | Promise<Lease>, RateRequest>
   readonly #queued = new Map<number, number>() // what those who wait cost, by priority
+  readonly #door = { enter: (o?: AcquireOptions) => this.#enter(o) }
   #burst: number | undefined // as given
   #paused = 0 // nobody goes before
   #next = 0 // nor does who waits for the store
@@ -129,7 +130,7 @@ export class RateLimiter implements Disposable {
    * @throws RateLimitError with an exact `retryAfter`, the line included; what the signal was cancelled with, TimeoutError, QueueFullError, ClosedError; TypeError, RangeError (also for a cost above burst)
    */
   acquire(options?: AcquireOptions & { cost?: number | undefined }): Promise<Lease> {
-    return acquire({ enter: (o) => this.#enter(o) }, options)
+    return acquire(this.#door, options)
   }
 
   /** Runs task when it is its turn, in the context of who called. */
@@ -221,8 +222,7 @@ export class RateLimiter implements Disposable {
     const ahead = this.#ahead(0)
     if (!ahead) return this.#local(cost)
     const now = this.#clock()
-    const turn = this.#rate.turn(ahead + cost, Math.max(this.#paused, now))
-    return refusal(turn - now, this.available)
+    return refusal(this.#rate.turn(ahead + cost, Math.max(this.#paused, now)) - now, this.available)
   }
 
   #local(cost: number): RateDecision {
@@ -250,12 +250,12 @@ export class RateLimiter implements Disposable {
     const ahead = this.#ahead(priority)
     const store = this.#store
     const turn = store ? Math.max(start, ahead && this.#next) : this.#rate.turn(ahead + cost, start)
-    const deadline = Math.min(now + timeout, token.deadline + this.#skew)
-    const request = new RateRequest(cost, priority, label, deadline)
     if (!store && !ahead && turn <= now) {
       this.#rate.take(cost, now)
-      return request
+      return new RateRequest(cost, priority, label, Infinity)
     }
+    const deadline = Math.min(now + timeout, token.deadline + this.#skew)
+    const request = new RateRequest(cost, priority, label, deadline)
     if (turn > deadline || (!timeout && (ahead || !store))) throw this.#limited(turn - now)
     if (!timeout) {
       return this.#ask(store as Store, cost).then(({ allowed, retryAfter, cause }) => {
@@ -287,6 +287,7 @@ export class RateLimiter implements Disposable {
   /** What those cost who go before one of this priority. */
   #ahead(priority: number): number {
     let ahead = 0
+    if (!this.waiting) return ahead // without an iterator
     for (const [each, cost] of this.#queued) if (each >= priority) ahead += cost
     return ahead
   }
