@@ -151,6 +151,42 @@ describe('maxWaiting', () => {
   })
 })
 
+describe('re-entry', () => {
+  it('a create that asks for one itself makes no more than max', async () => {
+    let most = 0
+    let asks = 2
+    const pool: AsyncResourcePool<object> = new AsyncResourcePool<object>({
+      max: 3,
+      min: 3,
+      create: async () => {
+        if (asks-- > 0) void pool.acquire()
+        most = Math.max(most, pool.stats().total)
+        return {}
+      },
+    })
+    await pool.ready()
+    await settle()
+    expect(most).toBe(3)
+    expect(pool.stats()).toMatchObject({ total: 3, borrowed: 2, idle: 1, created: 3 })
+    await pool.close({ timeout: 0 })
+  })
+
+  it('a create that throws at once is not tried again before its time, however many wait', async () => {
+    let attempts = 0
+    const pool = new AsyncResourcePool({
+      max: 10,
+      create: (): number => {
+        attempts++
+        throw new Error('down')
+      },
+    })
+    const closed = Promise.all(Array.from({ length: 10 }, () => failure(pool.acquire())))
+    expect(attempts).toBe(1)
+    await pool.close()
+    await closed
+  })
+})
+
 describe('timeouts', () => {
   it('say whose they are', async () => {
     const events: PoolEvent[] = []
