@@ -26,6 +26,7 @@ import type {
 } from './contracts.js'
 import { LifecycleError, ShutdownError } from './errors.js'
 import { answer, runChecks } from './health.js'
+import { untilCancelled } from './internal/flow.js'
 import { checkGraph } from './internal/graph.js'
 import { noop } from './internal/limited.js'
 import { addHook, addTo, Registry } from './internal/registry.js'
@@ -174,6 +175,7 @@ export class AsyncManager implements AsyncDisposable {
     const name = options.name ?? (run.name || `task ${++this.#count}`)
     const { tasks } = this.#registry
     const host = {
+      manager: this,
       changed: ({ state }: ManagedTask<R>, error?: unknown) =>
         this.#registry.emit({ type: 'task', name, state, error }),
       failed: (error: unknown) => this.#failed(name, error, options.onError),
@@ -279,31 +281,21 @@ export class AsyncManager implements AsyncDisposable {
    * Stops everything, phase by phase, within `shutdownTimeout`; also what was only registered. While it starts,
    * the start is cancelled and undone. The same promise for every caller; never rejects.
    *
+   * But a task, which the stop waits for, waits only until it is cancelled (after an `await`: with `enableAsyncContext()`).
+   *
    * @param reason - kept in the report; a ShutdownReason is taken as it is
    */
   shutdown(reason?: unknown): Promise<ShutdownReport> {
-    if (this.#stopping !== undefined) return this.#stopping
-    const why: ShutdownReason =
-      typeof (reason as ShutdownReason | undefined)?.kind === 'string'
-        ? (reason as ShutdownReason)
-        : { kind: 'requested', detail: reason }
-    this.#error = new ShutdownError(`"${this.name}" is shutting down (${why.kind})`, why)
-    // Before anything else, since whoever is told of the stop may ask for one.
-    let begin!: (report: Promise<ShutdownReport>) => void
-    this.#stopping = new Promise((resolve) => {
-      begin = resolve
-    })
-    this.#tell?.(this.#stopping)
-    begin(this.#stop(why))
-    return this.#stopping
+    return untilCancelled(this, this.#stopping ?? this.#begin(reason))
   }
 
-  /** Settles with the report of a stop that somebody else asks for. */
+  /** Settles with the report of a stop that somebody else asks for; within a task as `shutdown` does. */
   waitForShutdown(): Promise<ShutdownReport> {
-    return (this.#waiting ??= new Promise((resolve) => {
+    this.#waiting ??= new Promise((resolve) => {
       if (this.#stopping !== undefined) resolve(this.#stopping)
       else this.#tell = resolve
-    }))
+    })
+    return untilCancelled(this, this.#waiting)
   }
 
   /**
@@ -341,6 +333,22 @@ export class AsyncManager implements AsyncDisposable {
       throw new AggregateError(fresh, `${fresh.length} errors while "${this.name}" ran or stopped`)
     }
     if (fresh.length) throw fresh[0]
+  }
+
+  #begin(reason: unknown): Promise<ShutdownReport> {
+    const why: ShutdownReason =
+      typeof (reason as ShutdownReason | undefined)?.kind === 'string'
+        ? (reason as ShutdownReason)
+        : { kind: 'requested', detail: reason }
+    this.#error = new ShutdownError(`"${this.name}" is shutting down (${why.kind})`, why)
+    // Before anything else, since whoever is told of the stop may ask for one.
+    let begin!: (report: Promise<ShutdownReport>) => void
+    this.#stopping = new Promise((resolve) => {
+      begin = resolve
+    })
+    this.#tell?.(this.#stopping)
+    begin(this.#stop(why))
+    return this.#stopping
   }
 
   async #stop(reason: ShutdownReason): Promise<ShutdownReport> {

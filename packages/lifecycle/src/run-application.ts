@@ -56,7 +56,7 @@ export interface RunOptions<S> {
   unhandledRejection?: 'shutdown' | 'crash' | 'ignore' | undefined
   /** Default `auto`: exits, but never in a test runner. `never`: only gives the report. A function is called instead of exiting. */
   exit?: 'auto' | 'never' | ((code: number, report: ShutdownReport) => void) | undefined
-  /** Default `clean-zero`: 0 after a clean stop. `signal`: 128+n after a clean stop by a signal. */
+  /** Default `clean-zero`: 0 after a clean stop, or the `process.exitCode` that was set. `signal`: 128+n after a clean stop by a signal. */
   exitCodes?: 'clean-zero' | 'signal' | ((report: ShutdownReport) => number) | undefined
   /** How long the event loop may take to become empty by itself, default 250. */
   exitGrace?: Milliseconds | undefined
@@ -124,7 +124,7 @@ export async function runApplication<S>(options: RunOptions<S>): Promise<Shutdow
 async function freshManager(): Promise<AsyncManager> {
   const old = getAsyncManager()
   if (old.state === 'idle') return old
-  await old.shutdown({ kind: 'replaced' } satisfies ShutdownReason)
+  await old.shutdown({ kind: 'replaced' } satisfies ShutdownReason).catch(noop)
   const manager = new AsyncManager()
   setAsyncManager(manager)
   return manager

@@ -6,13 +6,14 @@ import {
   checkInteger,
   checkMilliseconds,
   delay,
-  isCancelled,
 } from '@uno-async/core'
 import type { ManagedTaskOptions, RestartOptions, TaskState } from './contracts.js'
 import { LifecycleError } from './errors.js'
-import { noop } from './internal/limited.js'
+import { runTask } from './internal/flow.js'
+import { isObedience, noop } from './internal/limited.js'
 
 interface TaskHost<R> {
+  readonly manager: object
   changed(task: ManagedTask<R>, error?: unknown): void
   failed(error: unknown): void
   ended(task: ManagedTask<R>): void
@@ -36,6 +37,7 @@ export class ManagedTask<R> implements Promise<R> {
   /** @internal */
   constructor(
     host: {
+      readonly manager: object
       changed(task: ManagedTask<R>, error?: unknown): void
       failed(error: unknown): void
       ended(task: ManagedTask<R>): void
@@ -116,17 +118,16 @@ export class ManagedTask<R> implements Promise<R> {
         let error: unknown
         let value: R | undefined
         try {
-          value = await token.run(() => run(token))
+          value = await runTask(host.manager, token, run)
         } catch (thrown) {
           failed = true
           error = thrown
         }
-        const cancelled = token.cancelled || (failed && isCancelled(error))
-        if (!failed && (cancelled || restart?.when !== 'always')) {
+        if (!failed && (token.cancelled || restart?.when !== 'always')) {
           set('done')
           return value as R
         }
-        if (failed && (token.cancelled ? token.owns(error) || isCancelled(error) : cancelled)) {
+        if (failed && isObedience(error, token)) {
           set('cancelled')
           throw error
         }

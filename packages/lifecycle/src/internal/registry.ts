@@ -5,7 +5,6 @@ import {
   checkFunction,
   checkMilliseconds,
   delay,
-  isCancelled,
   type Milliseconds,
   type Registration,
   report,
@@ -24,7 +23,7 @@ import type {
 import type { AsyncManager } from '../manager.js'
 import type { ManagedTask } from '../task.js'
 import { unwind } from './graph.js'
-import { keepAlive, limited, noop } from './limited.js'
+import { isObedience, keepAlive, limited, noop } from './limited.js'
 import type { Resource } from './resource.js'
 import type { Shutdown } from './shutdown.js'
 
@@ -109,7 +108,7 @@ export class Registry {
       resource.resolve(resource.value)
     } catch (error) {
       const known = this.resources.get(name) === resource
-      if (known && !isCancelled(error) && !token.owns(error)) this.failures.set(resource, error)
+      if (known && !isObedience(error, token)) this.failures.set(resource, error)
       this.#set(resource, 'failed', error)
       resource.reject(error)
       throw error
