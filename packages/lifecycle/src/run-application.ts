@@ -11,12 +11,12 @@ import {
 import type { ShutdownReason, ShutdownReport } from './contracts.js'
 import { ShutdownError } from './errors.js'
 import { formatReport } from './format-report.js'
+import { checkGiven, oneOf } from './internal/check.js'
 import { findHost, type Host, numbers } from './internal/host.js'
 import { keepAlive, limited, noop } from './internal/limited.js'
 import { Shutdown } from './internal/shutdown.js'
 import { AsyncManager } from './manager.js'
 import { getAsyncManager, setAsyncManager } from './shared.js'
-import { oneOf } from './task.js'
 
 /** What `main` is given. */
 export interface RunContext {
@@ -333,10 +333,9 @@ function minus(now: readonly string[], before: readonly string[]): string[] {
 }
 
 function check<S>(options: RunOptions<S>): void {
-  const { startup, main, cleanup, signals, exit = 'auto', exitCodes = 'clean-zero' } = options
+  const { startup, signals, exit = 'auto', exitCodes = 'clean-zero' } = options
   checkFunction('startup', startup)
-  if (main !== undefined) checkFunction('main', main)
-  if (cleanup !== undefined) checkFunction('cleanup', cleanup)
+  checkGiven(options, checkFunction, 'main', 'cleanup')
   if (signals !== undefined && signals !== false && !Array.isArray(signals)) {
     throw badValue('signals', 'a list of names or false', signals, TypeError)
   }
@@ -346,7 +345,5 @@ function check<S>(options: RunOptions<S>): void {
   for (const option of ['uncaughtException', 'unhandledRejection'] as const) {
     oneOf(option, options[option], ['shutdown', 'crash', 'ignore', undefined])
   }
-  for (const option of ['shutdownTimeout', 'signalDebounce', 'exitGrace'] as const) {
-    if (options[option] !== undefined) checkMilliseconds(option, options[option])
-  }
+  checkGiven(options, checkMilliseconds, 'shutdownTimeout', 'signalDebounce', 'exitGrace')
 }

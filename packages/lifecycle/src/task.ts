@@ -9,6 +9,7 @@ import {
 } from '@uno-async/core'
 import type { ManagedTaskOptions, RestartOptions, TaskState } from './contracts.js'
 import { LifecycleError } from './errors.js'
+import { checkGiven, checkString, oneOf } from './internal/check.js'
 import { runTask } from './internal/flow.js'
 import { isObedience, noop } from './internal/limited.js'
 
@@ -171,15 +172,9 @@ export class ManagedTask<R> implements Promise<R> {
   }
 }
 
-function checkOptions({
-  name,
-  onError = 'shutdown',
-  significant,
-  restart,
-}: ManagedTaskOptions): void {
-  if (name !== undefined && typeof name !== 'string') {
-    throw badValue('name', 'a string', name, TypeError)
-  }
+function checkOptions(options: ManagedTaskOptions): void {
+  const { onError = 'shutdown', significant, restart } = options
+  checkGiven(options, checkString, 'name')
   if (significant !== undefined && typeof significant !== 'boolean') {
     throw badValue('significant', 'a boolean', significant, TypeError)
   }
@@ -189,14 +184,5 @@ function checkOptions({
   const { maxRestarts = 5, whenExhausted = 'shutdown', ...durations } = restart
   if (maxRestarts !== Infinity) checkInteger('maxRestarts', maxRestarts, 0)
   oneOf('whenExhausted', whenExhausted, ['shutdown', 'park'])
-  for (const option of ['within', 'baseDelay', 'maxDelay', 'healthyAfter'] as const) {
-    if (durations[option] !== undefined) checkMilliseconds(option, durations[option])
-  }
-}
-
-/** @throws TypeError unless value is one of these */
-export function oneOf(option: string, value: unknown, values: readonly unknown[]): void {
-  if (values.includes(value)) return
-  const expected = values.map((each) => (typeof each === 'string' ? `'${each}'` : String(each)))
-  throw badValue(option, expected.join(' or '), value, TypeError)
+  checkGiven(durations, checkMilliseconds, 'within', 'baseDelay', 'maxDelay', 'healthyAfter')
 }

@@ -41,6 +41,11 @@ export function keepAlive(timeout: Milliseconds): () => void {
   return () => source.close()
 }
 
+/** Is `error` the timeout of this operation? */
+export function isLate(error: unknown, operation: string): boolean {
+  return (error as { operation?: string } | undefined)?.operation === operation
+}
+
 /** Says `error` only that its thrower was told to stop? An AbortError of somebody else's signal is a failure like any other. */
 export function isObedience(error: unknown, token: CancellationToken): boolean {
   return (
