@@ -1,9 +1,4 @@
-import {
-  CancellationTokenSource,
-  checkMilliseconds,
-  delay,
-  type Milliseconds,
-} from '@uno-async/core'
+import { CancellationTokenSource, checkMilliseconds, type Milliseconds } from '@uno-async/core'
 import type { Engine } from './engine.js'
 import { limit } from './limit.js'
 
@@ -108,12 +103,16 @@ export class Creator<T> {
       engine.gaveUp(reason)
     } else if (!this.#pausing) {
       this.#pausing = true
-      const go = (): void => {
+      // Over in time, or by stop(); never at once, or a create that throws at once would come back here without end.
+      const pause = new CancellationTokenSource({
+        signal: this.#stop.token,
+        timeout: Math.max(1, retryIn),
+        ref: engine.queue.size > 0,
+      })
+      pause.token.onCancelled(() => {
         this.#pausing = false
         engine.pump()
-      }
-      const unref = !engine.queue.size
-      delay(retryIn, { signal: this.#stop.token, unref }).then(go, go)
+      })
     }
   }
 }
