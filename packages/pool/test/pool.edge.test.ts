@@ -240,6 +240,28 @@ describe('timeouts', () => {
   })
 })
 
+describe('a pause before a retry', () => {
+  it.each([
+    ['keeps the process alive for who waits', true],
+    ['keeps no process alive for `min`', false],
+  ])('%s', async (_, waits) => {
+    const timers = vi.spyOn(globalThis, 'setTimeout')
+    const pool = new AsyncResourcePool({
+      create: () => Promise.reject(new Error('down')),
+      max: 1,
+      min: 1,
+      acquireTimeout: Infinity,
+      retryCreate: () => 50,
+    })
+    const waiting = waits ? failure(pool.acquire()) : undefined
+    await settle()
+    expect(timers.mock.results.at(-1)?.value.hasRef()).toBe(waits)
+    await pool.close()
+    expect(vi.getTimerCount()).toBe(0)
+    await waiting
+  })
+})
+
 describe('leaks', () => {
   it('the stack is that of who acquired, not of who released what they got', async () => {
     const leaks: PoolLeak[] = []
