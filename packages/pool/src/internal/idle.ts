@@ -47,6 +47,8 @@ export class Idle<T> {
   }
 
   arm(): void {
+    const { idleTimeout, maxLifetime } = this.#engine.options
+    if (Math.min(idleTimeout, maxLifetime) === Infinity) return
     let at = Infinity
     for (const slot of this.slots) at = Math.min(at, this.#deadline(slot))
     if (at === this.#timerAt) return
