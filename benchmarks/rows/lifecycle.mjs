@@ -12,7 +12,7 @@ const chains = (depth) => async () => ({
     }
     const before = performance.now()
     await manager.start()
-    await manager.stop()
+    await manager.shutdown()
     return performance.now() - before
   },
 })

@@ -5,7 +5,7 @@ import {
   type Milliseconds,
 } from '@uno-async/core'
 import type { HealthReport } from './contracts.js'
-import { keepAlive, limited } from './internal/limited.js'
+import { isLate, keepAlive, limited } from './internal/limited.js'
 import type { Resource } from './internal/resource.js'
 
 type Check = HealthReport['checks'][number]
@@ -33,7 +33,7 @@ export async function runChecks(
       return result(good === false ? 'error' : 'ok')
     } catch (error) {
       end.throwIfCancelled()
-      const late = (error as { operation?: string } | undefined)?.operation === operation
+      const late = isLate(error, operation)
       return result(late ? 'timeout' : 'error', error)
     }
   }

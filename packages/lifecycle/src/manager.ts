@@ -26,12 +26,14 @@ import type {
 } from './contracts.js'
 import { LifecycleError, ShutdownError } from './errors.js'
 import { answer, runChecks } from './health.js'
+import { checkString, oneOf } from './internal/check.js'
+import { untilCancelled } from './internal/flow.js'
 import { checkGraph } from './internal/graph.js'
 import { noop } from './internal/limited.js'
 import { addHook, addTo, Registry } from './internal/registry.js'
 import { resourceOf } from './internal/resource.js'
 import { Shutdown } from './internal/shutdown.js'
-import { ManagedTask, oneOf } from './task.js'
+import { ManagedTask } from './task.js'
 
 /**
  * Starts what an application is made of in order of dependency, and stops it in reverse, in bounded time: work
@@ -71,17 +73,14 @@ export class AsyncManager implements AsyncDisposable {
   readonly #registration: Registration
   #state: ManagerState = 'idle'
   #since: number | undefined // running since, on the performance.now() scale
-  #ready = false
   #count = 0 // of what was registered or made without a name
   #shutdown: Shutdown | undefined
-  #stopping: Promise<ShutdownReport> | undefined
-  #waiting: Promise<ShutdownReport> | undefined
-  #tell: ((report: Promise<ShutdownReport>) => void) | undefined // who waits, that a stop began
-  #error: ShutdownError | undefined // set with #stopping
+  #error: ShutdownError | undefined // set when a stop begins
+  readonly #stopped: Promise<ShutdownReport>
+  #tell!: (report: Promise<ShutdownReport>) => void // who waits for #stopped
   // Invariants:
   //   I1  what was started is stopped once, or has been unregistered
   //   I2  `token` is cancelled only after the drain
-  //   I3  `ready` is true only while the state is `running`
 
   /**
    * @param options - `shutdownTimeout`: default 10 000; `startupTimeout`: default `Infinity`; `unreadyDelay`: default 0; `signal`, `drainTimeout`, `name`, `onEvent`
@@ -89,10 +88,13 @@ export class AsyncManager implements AsyncDisposable {
    */
   constructor(options: ManagerOptions = {}) {
     const { name = 'app', signal, shutdownTimeout = 10_000 } = options
-    if (typeof name !== 'string') throw badValue('name', 'a string', name, TypeError)
+    checkString('name', name)
     this.name = name
     this.shutdownTimeout = checkMilliseconds('shutdownTimeout', shutdownTimeout)
     this.#registry = new Registry(this, options)
+    this.#stopped = new Promise((resolve) => {
+      this.#tell = resolve
+    })
     this.#registration = CancellationToken.from(signal).onCancelled((detail) => {
       void this.shutdown({ kind: 'signal', detail } satisfies ShutdownReason)
     })
@@ -109,7 +111,7 @@ export class AsyncManager implements AsyncDisposable {
 
   /** For load balancers: all is started, and no stop has begun. */
   get ready(): boolean {
-    return this.#ready
+    return this.#state === 'running'
   }
 
   /** For whoever would restart it: true until it is stopped, also while it stops. */
@@ -119,7 +121,7 @@ export class AsyncManager implements AsyncDisposable {
 
   /** A stop was asked for. */
   get shuttingDown(): boolean {
-    return this.#stopping !== undefined
+    return this.#error !== undefined
   }
 
   /** Milliseconds since all was started, 0 if it is not. */
@@ -174,6 +176,7 @@ export class AsyncManager implements AsyncDisposable {
     const name = options.name ?? (run.name || `task ${++this.#count}`)
     const { tasks } = this.#registry
     const host = {
+      manager: this,
       changed: ({ state }: ManagedTask<R>, error?: unknown) =>
         this.#registry.emit({ type: 'task', name, state, error }),
       failed: (error: unknown) => this.#failed(name, error, options.onError),
@@ -219,7 +222,7 @@ export class AsyncManager implements AsyncDisposable {
     hook: (context: StartContext) => unknown,
     options: HookOptions = {},
   ): Registration {
-    if (this.#ready) throw this.#misuse('is started: it takes no more startup hooks')
+    if (this.ready) throw this.#misuse('is started: it takes no more startup hooks')
     this.#assertOpen('a startup hook')
     return addHook(this.#registry.startupHooks, hook, options, 'stop')
   }
@@ -256,8 +259,7 @@ export class AsyncManager implements AsyncDisposable {
     try {
       await registry.startAll()
     } catch (error) {
-      await (this.#stopping ??
-        this.shutdown({ kind: 'start-failed', error } satisfies ShutdownReason))
+      await this.shutdown({ kind: 'start-failed', error } satisfies ShutdownReason)
       if (this.#error?.reason.kind !== 'start-failed') throw this.#error
       const errors = [...new Set(registry.failures.values())]
       if (errors.length < 2) throw error
@@ -267,43 +269,36 @@ export class AsyncManager implements AsyncDisposable {
       )
     }
     if (this.shuttingDown) {
-      await this.#stopping
+      await this.#stopped
       throw this.#error
     }
     this.#since = performance.now()
-    this.#ready = true
     this.#set('running')
   }
 
   /**
    * Stops everything, phase by phase, within `shutdownTimeout`; also what was only registered. While it starts,
    * the start is cancelled and undone. The same promise for every caller; never rejects.
+   * But a task, which the stop waits for, waits only until it is cancelled (after an `await`: with `enableAsyncContext()`).
    *
    * @param reason - kept in the report; a ShutdownReason is taken as it is
    */
   shutdown(reason?: unknown): Promise<ShutdownReport> {
-    if (this.#stopping !== undefined) return this.#stopping
-    const why: ShutdownReason =
-      typeof (reason as ShutdownReason | undefined)?.kind === 'string'
-        ? (reason as ShutdownReason)
-        : { kind: 'requested', detail: reason }
-    this.#error = new ShutdownError(`"${this.name}" is shutting down (${why.kind})`, why)
-    // Before anything else, since whoever is told of the stop may ask for one.
-    let begin!: (report: Promise<ShutdownReport>) => void
-    this.#stopping = new Promise((resolve) => {
-      begin = resolve
-    })
-    this.#tell?.(this.#stopping)
-    begin(this.#stop(why))
-    return this.#stopping
+    if (!this.shuttingDown) {
+      const why: ShutdownReason =
+        typeof (reason as ShutdownReason | undefined)?.kind === 'string'
+          ? (reason as ShutdownReason)
+          : { kind: 'requested', detail: reason }
+      // First, since whoever is told of the stop may ask for one.
+      this.#error = new ShutdownError(`"${this.name}" is shutting down (${why.kind})`, why)
+      this.#tell(this.#stop(why))
+    }
+    return untilCancelled(this, this.#stopped)
   }
 
-  /** Settles with the report of a stop that somebody else asks for. */
+  /** Settles with the report of a stop that somebody else asks for; within a task as `shutdown` does. */
   waitForShutdown(): Promise<ShutdownReport> {
-    return (this.#waiting ??= new Promise((resolve) => {
-      if (this.#stopping !== undefined) resolve(this.#stopping)
-      else this.#tell = resolve
-    }))
+    return untilCancelled(this, this.#stopped)
   }
 
   /**
@@ -344,8 +339,7 @@ export class AsyncManager implements AsyncDisposable {
   }
 
   async #stop(reason: ShutdownReason): Promise<ShutdownReport> {
-    const wasReady = this.#ready
-    this.#ready = false
+    const wasReady = this.ready
     this.#set('draining')
     const shutdown = new Shutdown(this.name, this.shutdownTimeout, reason, (entry) =>
       this.#registry.emit({ type: 'step', ...entry, state: entry.outcome }),

@@ -11,12 +11,12 @@ import {
 import type { ShutdownReason, ShutdownReport } from './contracts.js'
 import { ShutdownError } from './errors.js'
 import { formatReport } from './format-report.js'
+import { checkGiven, oneOf } from './internal/check.js'
 import { findHost, type Host, numbers } from './internal/host.js'
 import { keepAlive, limited, noop } from './internal/limited.js'
 import { Shutdown } from './internal/shutdown.js'
 import { AsyncManager } from './manager.js'
 import { getAsyncManager, setAsyncManager } from './shared.js'
-import { oneOf } from './task.js'
 
 /** What `main` is given. */
 export interface RunContext {
@@ -56,7 +56,7 @@ export interface RunOptions<S> {
   unhandledRejection?: 'shutdown' | 'crash' | 'ignore' | undefined
   /** Default `auto`: exits, but never in a test runner. `never`: only gives the report. A function is called instead of exiting. */
   exit?: 'auto' | 'never' | ((code: number, report: ShutdownReport) => void) | undefined
-  /** Default `clean-zero`: 0 after a clean stop. `signal`: 128+n after a clean stop by a signal. */
+  /** Default `clean-zero`: 0 after a clean stop, or the `process.exitCode` that was set. `signal`: 128+n after a clean stop by a signal. */
   exitCodes?: 'clean-zero' | 'signal' | ((report: ShutdownReport) => number) | undefined
   /** How long the event loop may take to become empty by itself, default 250. */
   exitGrace?: Milliseconds | undefined
@@ -124,7 +124,7 @@ export async function runApplication<S>(options: RunOptions<S>): Promise<Shutdow
 async function freshManager(): Promise<AsyncManager> {
   const old = getAsyncManager()
   if (old.state === 'idle') return old
-  await old.shutdown({ kind: 'replaced' } satisfies ShutdownReason)
+  await old.shutdown({ kind: 'replaced' } satisfies ShutdownReason).catch(noop)
   const manager = new AsyncManager()
   setAsyncManager(manager)
   return manager
@@ -333,10 +333,9 @@ function minus(now: readonly string[], before: readonly string[]): string[] {
 }
 
 function check<S>(options: RunOptions<S>): void {
-  const { startup, main, cleanup, signals, exit = 'auto', exitCodes = 'clean-zero' } = options
+  const { startup, signals, exit = 'auto', exitCodes = 'clean-zero' } = options
   checkFunction('startup', startup)
-  if (main !== undefined) checkFunction('main', main)
-  if (cleanup !== undefined) checkFunction('cleanup', cleanup)
+  checkGiven(options, checkFunction, 'main', 'cleanup')
   if (signals !== undefined && signals !== false && !Array.isArray(signals)) {
     throw badValue('signals', 'a list of names or false', signals, TypeError)
   }
@@ -346,7 +345,5 @@ function check<S>(options: RunOptions<S>): void {
   for (const option of ['uncaughtException', 'unhandledRejection'] as const) {
     oneOf(option, options[option], ['shutdown', 'crash', 'ignore', undefined])
   }
-  for (const option of ['shutdownTimeout', 'signalDebounce', 'exitGrace'] as const) {
-    if (options[option] !== undefined) checkMilliseconds(option, options[option])
-  }
+  checkGiven(options, checkMilliseconds, 'shutdownTimeout', 'signalDebounce', 'exitGrace')
 }

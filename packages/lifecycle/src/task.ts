@@ -6,13 +6,15 @@ import {
   checkInteger,
   checkMilliseconds,
   delay,
-  isCancelled,
 } from '@uno-async/core'
 import type { ManagedTaskOptions, RestartOptions, TaskState } from './contracts.js'
 import { LifecycleError } from './errors.js'
-import { noop } from './internal/limited.js'
+import { checkGiven, checkString, oneOf } from './internal/check.js'
+import { runTask } from './internal/flow.js'
+import { isObedience, noop } from './internal/limited.js'
 
 interface TaskHost<R> {
+  readonly manager: object
   changed(task: ManagedTask<R>, error?: unknown): void
   failed(error: unknown): void
   ended(task: ManagedTask<R>): void
@@ -36,6 +38,7 @@ export class ManagedTask<R> implements Promise<R> {
   /** @internal */
   constructor(
     host: {
+      readonly manager: object
       changed(task: ManagedTask<R>, error?: unknown): void
       failed(error: unknown): void
       ended(task: ManagedTask<R>): void
@@ -116,17 +119,16 @@ export class ManagedTask<R> implements Promise<R> {
         let error: unknown
         let value: R | undefined
         try {
-          value = await token.run(() => run(token))
+          value = await runTask(host.manager, token, run)
         } catch (thrown) {
           failed = true
           error = thrown
         }
-        const cancelled = token.cancelled || (failed && isCancelled(error))
-        if (!failed && (cancelled || restart?.when !== 'always')) {
+        if (!failed && (token.cancelled || restart?.when !== 'always')) {
           set('done')
           return value as R
         }
-        if (failed && (token.cancelled ? token.owns(error) || isCancelled(error) : cancelled)) {
+        if (failed && isObedience(error, token)) {
           set('cancelled')
           throw error
         }
@@ -170,15 +172,9 @@ export class ManagedTask<R> implements Promise<R> {
   }
 }
 
-function checkOptions({
-  name,
-  onError = 'shutdown',
-  significant,
-  restart,
-}: ManagedTaskOptions): void {
-  if (name !== undefined && typeof name !== 'string') {
-    throw badValue('name', 'a string', name, TypeError)
-  }
+function checkOptions(options: ManagedTaskOptions): void {
+  const { onError = 'shutdown', significant, restart } = options
+  checkGiven(options, checkString, 'name')
   if (significant !== undefined && typeof significant !== 'boolean') {
     throw badValue('significant', 'a boolean', significant, TypeError)
   }
@@ -188,14 +184,5 @@ function checkOptions({
   const { maxRestarts = 5, whenExhausted = 'shutdown', ...durations } = restart
   if (maxRestarts !== Infinity) checkInteger('maxRestarts', maxRestarts, 0)
   oneOf('whenExhausted', whenExhausted, ['shutdown', 'park'])
-  for (const option of ['within', 'baseDelay', 'maxDelay', 'healthyAfter'] as const) {
-    if (durations[option] !== undefined) checkMilliseconds(option, durations[option])
-  }
-}
-
-/** @throws TypeError unless value is one of these */
-export function oneOf(option: string, value: unknown, values: readonly unknown[]): void {
-  if (values.includes(value)) return
-  const expected = values.map((each) => (typeof each === 'string' ? `'${each}'` : String(each)))
-  throw badValue(option, expected.join(' or '), value, TypeError)
+  checkGiven(durations, checkMilliseconds, 'within', 'baseDelay', 'maxDelay', 'healthyAfter')
 }

@@ -277,7 +277,10 @@ describe('start', () => {
     expect(book.log.slice(-2)).toEqual(['-late', '-db'])
   })
 
-  it('fails its health and its report with a late start that failed', async () => {
+  it.each([
+    ['failed', error],
+    ['was aborted by somebody else', AbortSignal.abort().reason],
+  ])('fails its health and its report with a late start that %s', async (_, error) => {
     const manager = new AsyncManager()
     await manager.start()
     const late = { name: 'late', start: () => Promise.reject(error) }

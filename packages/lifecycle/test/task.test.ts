@@ -83,6 +83,45 @@ describe('createTask', () => {
     expect([cancelled.state, manager.shuttingDown]).toEqual(['cancelled', false])
   })
 
+  it('takes an AbortError for a failure if nobody cancelled the task', async () => {
+    const manager = new AsyncManager()
+    const abandoned = () => Promise.reject(AbortSignal.abort().reason)
+    const task = manager.createTask(abandoned, { name: 't' })
+    await task.catch(() => {})
+    const { code, reason } = await manager.waitForShutdown()
+    expect([task.state, code, reason.kind, (reason.error as Error).name]).toEqual([
+      'failed',
+      1,
+      'task-failed',
+      'AbortError',
+    ])
+  })
+
+  it('takes an AbortError for obedience once the task was cancelled', async () => {
+    const manager = new AsyncManager()
+    const task = manager.createTask(async (token) => {
+      await token.race(new Promise(() => {})).catch(() => {})
+      throw AbortSignal.abort().reason
+    })
+    task.cancel()
+    await task.catch(() => {})
+    expect([task.state, manager.shuttingDown]).toEqual(['cancelled', false])
+  })
+
+  it('starts again after an AbortError of somebody else', async () => {
+    const manager = new AsyncManager()
+    let runs = 0
+    const task = manager.createTask(
+      async () => {
+        if (++runs === 1) throw AbortSignal.abort().reason
+      },
+      { restart: { when: 'on-error' } },
+    )
+    await vi.advanceTimersByTimeAsync(100)
+    await task
+    expect([runs, task.state]).toEqual([2, 'done'])
+  })
+
   it('knows a failure with undefined', async () => {
     const manager = new AsyncManager()
     manager.createTask(() => Promise.reject(), { name: 't' })

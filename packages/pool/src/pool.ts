@@ -4,13 +4,13 @@ import {
   CancellationToken,
   checkFunction,
   checkMilliseconds,
+  checkOptions,
   type Milliseconds,
   type Snapshot,
   type WaitOptions,
 } from '@uno-async/core'
 import { Engine } from './internal/engine.js'
-import { checkBounds, checkObject, settle } from './internal/options.js'
-import { labelled } from './internal/slot.js'
+import { checkBounds, defined, settle } from './internal/options.js'
 import type { AsyncResource } from './resource.js'
 import type { PoolCloseResult, PoolLease, PoolOptions, PoolRunOptions, PoolStats } from './types.js'
 
@@ -67,11 +67,10 @@ export class AsyncResourcePool<T> implements AsyncDisposable {
    */
   async run<R>(
     use: (resource: T, token: CancellationToken) => R | PromiseLike<R>,
-    options: PoolRunOptions = {},
+    options?: PoolRunOptions,
   ): Promise<Awaited<R>> {
     checkFunction('use', use)
-    checkObject('options', options)
-    const { signal, destroyOn } = options
+    const { signal, destroyOn } = checkOptions(options)
     if (destroyOn !== undefined) checkFunction('destroyOn', destroyOn)
     const token = CancellationToken.from(signal)
     const lease = await this.acquire(options)
@@ -116,7 +115,7 @@ export class AsyncResourcePool<T> implements AsyncDisposable {
 
   /** Other bounds from now on. More than `max`: idle ones go at once, borrowed ones when they come back. */
   resize(bounds: { min?: number | undefined; max?: number | undefined }): void {
-    checkObject('bounds', bounds)
+    if (Object(bounds) !== bounds) throw badValue('bounds', 'an object', bounds, TypeError)
     const { options } = this.#engine
     const { min = options.min, max = options.max } = bounds
     checkBounds(min, max)
@@ -133,27 +132,20 @@ export class AsyncResourcePool<T> implements AsyncDisposable {
 
   /** Who holds and who waits, as plain data. `available`: how many could still be lent. */
   inspect(): Snapshot {
-    const { options, queue, held, closed } = this.#engine
+    const { options, queue, held, borrowed, closed } = this.#engine
     const { max, name = '' } = options
     const now = performance.now()
     return {
       name,
       capacity: max,
-      available: Math.max(0, max - held.length),
+      available: Math.max(0, max - borrowed),
       closed,
-      holders: held.map(({ holder, label, since }) => ({
-        id: holder,
-        ...labelled(label),
-        weight: 1,
-        heldFor: now - since,
-      })),
-      waiters: [...queue].map(({ tag, age, priority }) => ({
-        id: tag.id,
-        ...labelled(tag.label),
-        weight: 1,
-        waitedFor: age,
-        priority,
-      })),
+      holders: held.map(({ holder, label, since }) =>
+        defined({ id: holder, label, weight: 1, heldFor: now - since }),
+      ),
+      waiters: [...queue].map(({ tag: { id, label }, age, priority }) =>
+        defined({ id, label, weight: 1, waitedFor: age, priority }),
+      ),
     }
   }
 
@@ -163,12 +155,12 @@ export class AsyncResourcePool<T> implements AsyncDisposable {
    *
    * @param options - `timeout`: milliseconds, default 30 000; `drain`: serve who waits first, default false
    */
-  close(
-    options: { timeout?: Milliseconds | undefined; drain?: boolean | undefined } = {},
-  ): Promise<PoolCloseResult> {
+  close(options?: {
+    timeout?: Milliseconds | undefined
+    drain?: boolean | undefined
+  }): Promise<PoolCloseResult> {
     try {
-      checkObject('options', options)
-      const { timeout = 30_000, drain = false } = options
+      const { timeout = 30_000, drain = false } = checkOptions(options)
       checkMilliseconds('timeout', timeout)
       if (typeof drain !== 'boolean') throw badValue('drain', 'a boolean', drain, TypeError)
       return this.#engine.close(timeout, drain)

@@ -5,10 +5,10 @@ import {
   CancellationTokenSource,
   ClosedError,
   checkMilliseconds,
+  checkOptions,
   type Milliseconds,
 } from '@uno-async/core'
 import { limit } from './internal/limit.js'
-import { checkObject } from './internal/options.js'
 
 /** Where a resource is in its life. */
 export type ResourceState = 'new' | 'opening' | 'open' | 'closing' | 'closed'
@@ -41,9 +41,8 @@ export abstract class AsyncResource implements AsyncDisposable {
   #wreck: { readonly error: unknown } | undefined = undefined // of a cleanup that close() asked for
 
   /** @throws TypeError */
-  constructor(options: { name?: string | undefined } = {}) {
-    checkObject('options', options)
-    const { name = new.target.name } = options
+  constructor(options?: { name?: string | undefined }) {
+    const { name = new.target.name } = checkOptions(options)
     if (typeof name !== 'string') throw badValue('name', 'a string', name, TypeError)
     this.name = name
   }
@@ -67,11 +66,11 @@ export abstract class AsyncResource implements AsyncDisposable {
    * @param options - `signal`; `timeout`: milliseconds for this call, default `Infinity`
    * @throws what `initialize` throws; ClosedError; what `throwIfCancelled` throws; TypeError, RangeError as rejections
    */
-  async open(
-    options: { signal?: Cancellation | undefined; timeout?: Milliseconds | undefined } = {},
-  ): Promise<this> {
-    checkObject('options', options)
-    const { signal, timeout = Infinity } = options
+  async open(options?: {
+    signal?: Cancellation | undefined
+    timeout?: Milliseconds | undefined
+  }): Promise<this> {
+    const { signal, timeout = Infinity } = checkOptions(options)
     const outer = CancellationToken.from(signal)
     checkMilliseconds('timeout', timeout)
     outer.throwIfCancelled()

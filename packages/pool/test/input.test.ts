@@ -71,6 +71,9 @@ describe('AsyncResourcePool', () => {
       await expect(pool.ready(bad)).rejects.toThrow(`Expected \`${name}\``)
     }
     expect(pool.stats()).toMatchObject({ waiting: 0, borrowed: 0 })
+    await pool.run(() => {})
+    await expect(pool.acquire(bad)).rejects.toThrow(`Expected \`${name}\``)
+    expect(pool.stats()).toMatchObject({ idle: 1, borrowed: 0 })
   })
 
   it('rejects other mistakes', async () => {

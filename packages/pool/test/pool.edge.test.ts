@@ -151,6 +151,45 @@ describe('maxWaiting', () => {
   })
 })
 
+describe('re-entry', () => {
+  it('a create that asks for one itself makes no more than max', async () => {
+    let most = 0
+    let asks = 2
+    const pool: AsyncResourcePool<object> = new AsyncResourcePool<object>({
+      max: 3,
+      min: 3,
+      create: async () => {
+        if (asks-- > 0) void pool.acquire()
+        most = Math.max(most, pool.stats().total)
+        return {}
+      },
+    })
+    await pool.ready()
+    await settle()
+    expect(most).toBe(3)
+    expect(pool.stats()).toMatchObject({ total: 3, borrowed: 2, idle: 1, created: 3 })
+    await pool.close({ timeout: 0 })
+  })
+
+  it('a create that throws at once is not tried again at once, however many wait', async () => {
+    let attempts = 0
+    const pool = new AsyncResourcePool({
+      max: 10,
+      retryCreate: () => 0,
+      create: (): number => {
+        attempts++
+        throw new Error('down')
+      },
+    })
+    const closed = Promise.all(Array.from({ length: 10 }, () => failure(pool.acquire())))
+    expect(attempts).toBe(1)
+    await vi.advanceTimersByTimeAsync(10)
+    expect(attempts).toBe(11)
+    await pool.close()
+    await closed
+  })
+})
+
 describe('timeouts', () => {
   it('say whose they are', async () => {
     const events: PoolEvent[] = []
@@ -198,6 +237,28 @@ describe('timeouts', () => {
     expect(String(await waiting)).toBe(
       'TimeoutError: AsyncResourcePool "db": create timed out after 5 ms',
     )
+  })
+})
+
+describe('a pause before a retry', () => {
+  it.each([
+    ['keeps the process alive for who waits', true],
+    ['keeps no process alive for `min`', false],
+  ])('%s', async (_, waits) => {
+    const timers = vi.spyOn(globalThis, 'setTimeout')
+    const pool = new AsyncResourcePool({
+      create: () => Promise.reject(new Error('down')),
+      max: 1,
+      min: 1,
+      acquireTimeout: Infinity,
+      retryCreate: () => 50,
+    })
+    const waiting = waits ? failure(pool.acquire()) : undefined
+    await settle()
+    expect(timers.mock.results.at(-1)?.value.hasRef()).toBe(waits)
+    await pool.close()
+    expect(vi.getTimerCount()).toBe(0)
+    await waiting
   })
 })
 

@@ -427,6 +427,13 @@ describe('creating', () => {
     }
   })
 
+  it('that rejects with a function rejects who waits with that', async () => {
+    const thrown = vi.fn()
+    const { pool } = things({ retryCreate: false, create: () => Promise.reject(thrown) })
+    expect(await failure(pool.acquire())).toBe(thrown)
+    expect(thrown).not.toHaveBeenCalled()
+  })
+
   it('that throws synchronously fails alike', async () => {
     const { pool } = things({
       retryCreate: false,

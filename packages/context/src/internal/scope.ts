@@ -176,7 +176,7 @@ export class Scope {
     return { pending, thrown }
   }
 
-  async #leave(exit: Exit, info: ExitInfo, token?: CancellationToken): Promise<unknown> {
+  #leave(exit: Exit, info: ExitInfo, token?: CancellationToken): Promise<unknown> {
     return limited(`exit of ${exit.name ?? this.what}`, this.exitTimeout, token, (token) =>
       exit.exit(info, token),
     )

@@ -4,9 +4,9 @@ import { delay } from '@uno-async/core'
 export interface Host {
   /** Listens, if the runtime can. Gives how to stop listening. */
   on(event: string, listener: (...args: never[]) => void): () => void
-  /** Exits when what was written has been written, or after a second. */
+  /** Exits when what was written has been written, or after a second; with 0 as `setExitCode`. */
   exit?: (code: number) => void
-  /** Sets what a natural end exits with. */
+  /** Sets what a natural end exits with; 0 leaves it as it is, since others may have set it. */
   setExitCode?: (code: number) => void
   /** What keeps the event loop alive, by kind. */
   activeResources(): readonly string[]
@@ -30,7 +30,7 @@ interface Process {
   exitCode: number | undefined
   on(event: string, listener: unknown): void
   off(event: string, listener: unknown): void
-  exit(code: number): never
+  exit(): never
   getActiveResourcesInfo?(): string[]
   getBuiltinModule?(name: string): Channels | undefined
 }
@@ -77,12 +77,12 @@ function processHost(process: Process): Host {
       }
     },
     setExitCode(code) {
-      process.exitCode = code
+      if (code) process.exitCode = code
     },
     exit(code) {
-      process.exitCode = code
+      if (code) process.exitCode = code
       let open = 2
-      const leave = (): void => process.exit(code)
+      const leave = (): void => process.exit()
       const written = (): void => void (--open || leave())
       // What was written before is out when this is.
       for (const stream of [process.stdout, process.stderr]) stream.write('', written)

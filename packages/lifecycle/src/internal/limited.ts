@@ -2,7 +2,7 @@ import {
   CancellationToken,
   CancellationTokenSource,
   CancelledError,
-  delay,
+  isCancelled,
   type Milliseconds,
 } from '@uno-async/core'
 
@@ -32,11 +32,23 @@ export async function limited<R>(
   }
 }
 
-let over: CancelledError | undefined // shared, since an error costs microseconds and nobody sees this one
-
 /** Keeps the process alive a little longer than tokens with this timeout, whose timers do not. Gives how to end that. */
 export function keepAlive(timeout: Milliseconds): () => void {
-  const done = new CancellationTokenSource()
-  delay(timeout + 9, { signal: done.token }).catch(noop)
-  return () => void done.cancel((over ??= new CancelledError()))
+  // Infinity would be no timer at all.
+  const after = Math.min(timeout + 9, Number.MAX_VALUE)
+  const source = new CancellationTokenSource({ timeout: after, ref: true })
+  source.token.onCancelled(noop)
+  return () => source.close()
+}
+
+/** Is `error` the timeout of this operation? */
+export function isLate(error: unknown, operation: string): boolean {
+  return (error as { operation?: string } | undefined)?.operation === operation
+}
+
+/** Says `error` only that its thrower was told to stop? An AbortError of somebody else's signal is a failure like any other. */
+export function isObedience(error: unknown, token: CancellationToken): boolean {
+  return (
+    error instanceof CancelledError || token.owns(error) || (token.cancelled && isCancelled(error))
+  )
 }

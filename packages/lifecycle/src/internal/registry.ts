@@ -1,11 +1,9 @@
 import {
-  badValue,
   CancellationToken,
   CancellationTokenSource,
   checkFunction,
   checkMilliseconds,
   delay,
-  isCancelled,
   type Milliseconds,
   type Registration,
   report,
@@ -23,8 +21,9 @@ import type {
 } from '../contracts.js'
 import type { AsyncManager } from '../manager.js'
 import type { ManagedTask } from '../task.js'
+import { checkGiven, checkString } from './check.js'
 import { unwind } from './graph.js'
-import { keepAlive, limited, noop } from './limited.js'
+import { isLate, isObedience, keepAlive, limited, noop } from './limited.js'
 import type { Resource } from './resource.js'
 import type { Shutdown } from './shutdown.js'
 
@@ -54,9 +53,7 @@ export class Registry {
   constructor(manager: AsyncManager, options: ManagerOptions) {
     const { name } = manager
     const { onEvent } = options
-    for (const option of ['startupTimeout', 'unreadyDelay', 'drainTimeout'] as const) {
-      if (options[option] !== undefined) checkMilliseconds(option, options[option])
-    }
+    checkGiven(options, checkMilliseconds, 'startupTimeout', 'unreadyDelay', 'drainTimeout')
     if (onEvent !== undefined) this.listeners.add(checkFunction('onEvent', onEvent))
     this.manager = manager
     this.options = options
@@ -109,7 +106,7 @@ export class Registry {
       resource.resolve(resource.value)
     } catch (error) {
       const known = this.resources.get(name) === resource
-      if (known && !isCancelled(error) && !token.owns(error)) this.failures.set(resource, error)
+      if (known && !isObedience(error, token)) this.failures.set(resource, error)
       this.#set(resource, 'failed', error)
       resource.reject(error)
       throw error
@@ -156,7 +153,7 @@ export class Registry {
         }
       })
     } catch (error) {
-      if ((error as { operation?: string } | undefined)?.operation !== operation) throw error
+      if (!isLate(error, operation)) throw error
       const waiting = [...resources.values()].filter(({ state }) => state === 'starting')
       const names = waiting.map(({ name }) => `"${name}"`).join(', ')
       throw new TimeoutError(
@@ -257,12 +254,7 @@ export class Registry {
   #set(resource: Resource, state: ResourceState, error?: unknown): void {
     resource.state = state
     resource.since = performance.now()
-    this.emit({
-      type: 'resource',
-      name: resource.name,
-      state,
-      ...(error === undefined ? {} : { error }),
-    })
+    this.emit({ type: 'resource', name: resource.name, state, error })
   }
 }
 
@@ -274,7 +266,7 @@ export function addHook<C>(
   phase: Hook<C>['phase'],
 ): Registration {
   checkFunction('hook', run)
-  if (typeof name !== 'string') throw badValue('name', 'a string', name, TypeError)
+  checkString('name', name)
   if (timeout !== undefined) checkMilliseconds('timeout', timeout)
   return addTo(hooks, { name, timeout, phase, run })
 }

@@ -8,6 +8,7 @@ import type {
   StopContext,
 } from '../contracts.js'
 import { LifecycleError } from '../errors.js'
+import { checkGiven, checkString } from './check.js'
 import { noop } from './limited.js'
 
 /** Something registered: its description, and where it is in its life. */
@@ -29,7 +30,7 @@ export class Resource {
     name: unknown = spec.name,
     dependsOn: unknown = spec.dependsOn ?? [],
   ) {
-    if (typeof name !== 'string') throw badValue('name', 'a string', name, TypeError)
+    checkString('name', name)
     if (!Array.isArray(dependsOn) || dependsOn.some((each) => typeof each !== 'string')) {
       throw badValue('dependsOn', 'a list of names', dependsOn, TypeError)
     }
@@ -75,12 +76,8 @@ class Handle implements ResourceHandle<unknown> {
 export function resourceOf(given: unknown, options: ResourceOptions, number: number): Resource {
   const spec = given as ResourceSpec<unknown> | null | undefined
   if (typeof spec?.start === 'function' && typeof spec.name === 'string') {
-    for (const each of ['drain', 'stop', 'flush', 'check'] as const) {
-      if (spec[each] !== undefined) checkFunction(each, spec[each])
-    }
-    for (const each of ['startTimeout', 'drainTimeout', 'stopTimeout'] as const) {
-      if (spec[each] !== undefined) checkMilliseconds(each, spec[each])
-    }
+    checkGiven(spec, checkFunction, 'drain', 'stop', 'flush', 'check')
+    checkGiven(spec, checkMilliseconds, 'startTimeout', 'drainTimeout', 'stopTimeout')
     return new Resource(spec, options.name, options.dependsOn)
   }
   const server = given as ClosableServer | null | undefined

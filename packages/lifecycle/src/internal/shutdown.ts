@@ -1,6 +1,6 @@
 import { type CancellationToken, CancellationTokenSource, type Milliseconds } from '@uno-async/core'
 import type { ShutdownEntry, ShutdownReason, ShutdownReport, StopPhase } from '../contracts.js'
-import { keepAlive, limited, noop } from './limited.js'
+import { isLate, keepAlive, limited, noop } from './limited.js'
 
 /** One stop: its budget, and what became of each step. */
 export class Shutdown {
@@ -44,6 +44,7 @@ export class Shutdown {
     fn: (token: CancellationToken) => unknown,
   ): Promise<void> {
     const began = performance.now()
+    const operation = `${phase} of ${name}`
     const end = this.token
     const entry = (outcome: ShutdownEntry['outcome'], error?: unknown): ShutdownEntry => ({
       name,
@@ -62,13 +63,12 @@ export class Shutdown {
         result = abandoned()
       } else {
         const limits = { timeout: timeout ?? this.share, end }
-        await limited(`${phase} of ${name}`, limits, fn)
+        await limited(operation, limits, fn)
         result = entry('ok')
       }
     } catch (error) {
-      const late =
-        (error as { operation?: string } | undefined)?.operation === `${phase} of ${name}`
-      result = end.owns(error) ? abandoned() : entry(late ? 'timeout' : 'error', error)
+      const outcome = isLate(error, operation) ? 'timeout' : 'error'
+      result = end.owns(error) ? abandoned() : entry(outcome, error)
     }
     this.#running.delete(abandoned)
     this.add(result)

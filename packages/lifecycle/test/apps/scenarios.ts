@@ -40,6 +40,15 @@ const scenarios: Record<string, () => RunOptions<unknown> | undefined> = {
   'code-signal': () => ({ ...base, exitCodes: 'signal' }),
   'code-function': () => ({ ...base, exitCodes: () => 42 }),
   main: () => ({ ...base, main: () => say('main') }),
+  'own-code': () => ({
+    ...base,
+    exitGrace: 100,
+    main: () => {
+      process.exitCode = 3
+      if (arg === 'leak') setInterval(() => {}, 1_000)
+      if (arg === 'fails') throw new Error('main broke')
+    },
+  }),
   'main-fails': () => ({
     ...base,
     main: () => {

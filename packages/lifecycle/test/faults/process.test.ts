@@ -81,6 +81,14 @@ describe('ends', { concurrent: true }, () => {
     ])
   })
 
+  it.each([
+    ['it ended well', '', 3],
+    ['it ended well, with a leak', 'leak', 3],
+    ['it failed: then it is 1', 'fails', 1],
+  ])('keeps the exit code that the application has set, if %s', async (_, how, expected) => {
+    expect(await launcher.run('own-code', how).exit()).toBe(expected)
+  })
+
   it('stops when main fails, with 1, and prints why', async () => {
     const app = launcher.run('main-fails')
     expect(await app.exit()).toBe(1)

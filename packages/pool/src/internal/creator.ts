@@ -1,23 +1,6 @@
-import {
-  CancellationTokenSource,
-  checkMilliseconds,
-  delay,
-  type Milliseconds,
-} from '@uno-async/core'
-import type { PoolEvent } from '../types.js'
+import { CancellationTokenSource, checkMilliseconds, type Milliseconds } from '@uno-async/core'
+import type { Engine } from './engine.js'
 import { limit } from './limit.js'
-import type { Settings } from './options.js'
-
-/** Whom a creator works for. */
-export interface Client<T> {
-  readonly who: string
-  readonly queue: { readonly size: number }
-  landed(resource: T, late: boolean, attempt: number): void
-  gaveUp(reason: unknown): void
-  pump(): void
-  checkEmpty(): void
-  emit(event: PoolEvent): void
-}
 
 /** Creates resources for nobody in particular; while that fails, one at a time, and not too often. */
 export class Creator<T> {
@@ -28,20 +11,18 @@ export class Creator<T> {
   overran = 0 // too late, and not settled
   #failures = 0 // in a row
   #pausing = false // before a retry
-  readonly #options: Settings<T>
-  readonly #client: Client<T>
+  readonly #engine: Engine<T>
   readonly #stop = new CancellationTokenSource()
 
-  constructor(options: Settings<T>, client: Client<T>) {
-    this.#options = options
-    this.#client = client
+  constructor(engine: Engine<T>) {
+    this.#engine = engine
   }
 
-  /** Begins so many creates, or fewer. */
-  create(wanted: number): void {
-    if (this.#pausing) return
-    const room = this.#failures ? 1 - this.creating : wanted
-    for (let i = Math.min(wanted, room); i > 0; i--) void this.#create()
+  /** Begins one; false if that has to wait. */
+  begin(): boolean {
+    if (this.#pausing || (this.#failures && this.creating)) return false
+    void this.#create()
+    return true
   }
 
   stop(reason: unknown): void {
@@ -49,11 +30,11 @@ export class Creator<T> {
   }
 
   async #create(): Promise<void> {
-    const { create, createTimeout } = this.#options
-    const client = this.#client
-    const source = limit(client.who, 'create', createTimeout, {
+    const engine = this.#engine
+    const { create, createTimeout } = engine.options
+    const source = limit(engine.who, 'create', createTimeout, {
       signal: this.#stop.token,
-      ref: client.queue.size > 0,
+      ref: engine.queue.size > 0,
     })
     const { token } = source
     const attempt = this.#failures + 1
@@ -85,13 +66,13 @@ export class Creator<T> {
         this.gaveUp = false
         this.lastError = undefined
       }
-      client.landed(resource, late, attempt)
+      engine.landed(resource, late, attempt)
     } catch (error) {
       settled()
       if (!late) this.fail(error, attempt)
     }
-    client.checkEmpty()
-    client.pump()
+    engine.checkEmpty()
+    engine.pump()
   }
 
   /** What was created is in use: failures are no longer in a row. */
@@ -101,8 +82,8 @@ export class Creator<T> {
 
   fail(error: unknown, attempt: number): void {
     if (this.#stop.token.cancelled) return
-    const { retryCreate } = this.#options
-    const client = this.#client
+    const engine = this.#engine
+    const { retryCreate } = engine.options
     this.failed++
     this.lastError = error
     this.#failures = Math.max(this.#failures, attempt) // those that fail together count once
@@ -115,19 +96,23 @@ export class Creator<T> {
       retryIn = false
       reason = thrown
     }
-    client.emit({ type: 'create-failed', error, attempt, retryIn })
+    engine.emit({ type: 'create-failed', error, attempt, retryIn })
     if (retryIn === false) {
       this.#failures = 0
       this.gaveUp = true
-      client.gaveUp(reason)
+      engine.gaveUp(reason)
     } else if (!this.#pausing) {
       this.#pausing = true
-      const go = (): void => {
+      // Over in time, or by stop(); never at once, or a create that throws at once would come back here without end.
+      const pause = new CancellationTokenSource({
+        signal: this.#stop.token,
+        timeout: Math.max(1, retryIn),
+        ref: engine.queue.size > 0,
+      })
+      pause.token.onCancelled(() => {
         this.#pausing = false
-        client.pump()
-      }
-      const unref = !client.queue.size
-      delay(retryIn, { signal: this.#stop.token, unref }).then(go, go)
+        engine.pump()
+      })
     }
   }
 }

@@ -1,8 +1,10 @@
 import {
   type AcquireOptions,
+  badValue,
   CancellationToken,
   ClosedError,
   checkMilliseconds,
+  checkOptions,
   type Milliseconds,
   QueueFullError,
   report,
@@ -11,33 +13,32 @@ import {
   type WaitOptions,
   WaitQueue,
 } from '@uno-async/core'
-import type { DestroyReason, PoolCloseResult, PoolEvent, PoolLease, PoolStats } from '../types.js'
-import { type Client, Creator } from './creator.js'
-import { examine } from './examine.js'
+import type { DestroyReason, PoolCloseResult, PoolEvent, PoolStats } from '../types.js'
+import { Creator } from './creator.js'
 import { Idle } from './idle.js'
 import { Leaks } from './leaks.js'
 import { limit } from './limit.js'
-import { checkObject, MAX_BACKOFF, type Settings } from './options.js'
-import { type Asker, type Owner, Slot, SlotLease, timeoutError } from './slot.js'
+import { MAX_BACKOFF, type Settings } from './options.js'
+import { Slot, SlotLease, timeoutError } from './slot.js'
 
 /** The workings of a pool. */
-export class Engine<T> implements Owner<T>, Client<T> {
+export class Engine<T> {
   readonly options: Settings<T>
   readonly who: string
-  readonly queue: WaitQueue<PoolLease<T>, Asker & { readonly id: number }>
-  readonly #readiness = new WaitQueue()
+  readonly queue: WaitQueue<SlotLease<T>, SlotLease<T>>
+  isDead: ((resource: T) => boolean) | undefined = undefined // known without asking
+  closed = false
+  borrowed = 0
   readonly #slots = new Set<Slot<T>>() // all whose resource is not gone for good
   readonly #idle: Idle<T>
   readonly #creator: Creator<T>
   readonly #leaks: Leaks<T>
-  closed = false
-  isDead: ((resource: T) => boolean) | undefined = undefined // known without asking
   #checking = 0 // slots being validated for somebody who waits
   #dying = 0 // slots being destroyed
-  #ids = 0
   #created = 0
   #destroyed = 0
   #closing: Promise<PoolCloseResult> | undefined = undefined
+  readonly #readiness = new WaitQueue() // ready()
   readonly #emptied = new WaitQueue() // close()
   readonly #errors: unknown[] = [] // for close()
   // Invariants, true whenever no code of a user is on the stack:
@@ -50,22 +51,9 @@ export class Engine<T> implements Owner<T>, Client<T> {
     this.options = options
     this.who = name === undefined ? 'AsyncResourcePool' : `AsyncResourcePool "${name}"`
     this.queue = new WaitQueue({ onLeave: () => this.checkEmpty() })
-    this.#creator = new Creator(options, this)
-    this.#idle = new Idle(
-      options,
-      () => this.#living > options.min,
-      (slot, reason) => void this.#destroy(slot, reason),
-    )
-    this.#leaks = new Leaks(
-      options,
-      this.who,
-      (leak) => this.#call(options.onLeak, leak),
-      (slot) => {
-        // What it lent may still be in use: nobody else may get it.
-        this.#unlend(slot)
-        void this.#destroy(slot, 'leaked')
-      },
-    )
+    this.#creator = new Creator(this)
+    this.#idle = new Idle(this)
+    this.#leaks = new Leaks(this)
     // Not at once: `create` may refer to the variable that the pool is about to be kept in.
     if (min) void Promise.resolve().then(() => this.pump())
   }
@@ -78,19 +66,20 @@ export class Engine<T> implements Owner<T>, Client<T> {
     return this.#slots.size + this.#creator.creating + this.#creator.overran
   }
 
-  get #room(): number {
-    return Math.max(0, this.options.max - this.held.length - this.#creator.overran)
-  }
-
   get #living(): number {
     return this.#slots.size - this.#dying
   }
 
+  /** May one go only because it is idle? */
+  get isSpare(): boolean {
+    return this.#living > this.options.min
+  }
+
   stats(): PoolStats {
-    const { min, max } = this.options
+    const { borrowed, options } = this
+    const { min, max } = options
     const { creating, failed } = this.#creator
     const idle = this.#idle.slots.length
-    const borrowed = this.held.length
     return {
       total: this.#total,
       idle,
@@ -107,32 +96,46 @@ export class Engine<T> implements Owner<T>, Client<T> {
   }
 
   /** A lease, if that takes no waiting. */
-  take(label: string | undefined): PoolLease<T> | undefined {
+  take(label: string | undefined): SlotLease<T> | undefined {
     const slot = this.#idle.next
     if (!slot || this.queue.size || this.closed) return
     const now = performance.now()
     if (now >= slot.diesAt || this.isDead?.(slot.resource) || this.#isUntrusted(slot, now)) return
     this.#idle.remove(slot)
-    return this.#lend(slot, { label, stack: this.#leaks.trace() }, now)
+    return this.#lend(slot, new SlotLease(this, label), now)
   }
 
-  acquire(options: AcquireOptions = {}): Promise<PoolLease<T>> {
+  acquire(options: AcquireOptions | undefined): Promise<SlotLease<T>> {
     try {
-      checkObject('options', options)
-      const { signal, timeout = this.options.acquireTimeout, priority, label } = options
+      const {
+        signal,
+        timeout = this.options.acquireTimeout,
+        priority = 0,
+        label,
+      } = checkOptions(options)
       if (signal !== undefined) CancellationToken.from(signal).throwIfCancelled()
       checkMilliseconds('timeout', timeout)
+      // At once, not only when somebody has to wait.
+      if (typeof priority !== 'number' || Number.isNaN(priority)) {
+        throw badValue('priority', 'a number', priority)
+      }
       if (this.closed) throw this.#closedError()
       const lease = this.take(label)
       if (lease) return Promise.resolve(lease)
-      const { maxWaiting } = this.options
+      const { max, maxWaiting } = this.options
+      const room = Math.max(0, max - this.borrowed - this.#creator.overran)
       // Those do not count for whom there is room.
-      if (timeout && maxWaiting < Infinity && this.queue.size - this.#room >= maxWaiting) {
+      if (timeout && this.queue.size - room >= maxWaiting) {
         throw new QueueFullError(`${this.who}: ${maxWaiting} are waiting already`)
       }
-      const tag = { id: ++this.#ids, label, stack: this.#leaks.trace() }
-      const { queue } = this
-      const waiting = queue.wait({ tag, signal, timeout, priority, onTimeout: this.#onTimeout })
+      const tag = new SlotLease(this, label)
+      const waiting = this.queue.wait({
+        tag,
+        signal,
+        timeout,
+        priority,
+        onTimeout: this.#onTimeout,
+      })
       this.pump()
       return waiting
     } catch (error) {
@@ -143,9 +146,8 @@ export class Engine<T> implements Owner<T>, Client<T> {
   readonly #onTimeout = (timeout: Milliseconds): unknown =>
     timeoutError(this.who, timeout, this.stats(), this.held, this.#creator.lastError)
 
-  async ready(options: WaitOptions = {}): Promise<void> {
-    checkObject('options', options)
-    const { signal, timeout = Infinity } = options
+  async ready(options: WaitOptions | undefined): Promise<void> {
+    const { signal, timeout = Infinity } = checkOptions(options)
     CancellationToken.from(signal).throwIfCancelled()
     checkMilliseconds('timeout', timeout)
     if (this.closed) throw this.#closedError()
@@ -167,34 +169,38 @@ export class Engine<T> implements Owner<T>, Client<T> {
   /** Does all there is to do: hands over, validates, creates. */
   pump(): void {
     const { queue } = this
-    const { min, max } = this.options
     for (let slot = this.#idle.next; slot && queue.size > this.#checking; slot = this.#idle.next) {
       this.#idle.remove(slot)
-      const now = performance.now()
-      if (!this.#whyNot(slot) && this.#isUntrusted(slot, now)) void this.#check(slot)
-      else this.#offer(slot)
+      if (!this.#whyNot(slot) && this.#isUntrusted(slot, performance.now())) {
+        void this.#examine(slot, 'validate')
+      } else this.#offer(slot)
     }
-    // A create belongs to nobody: as many as are wanted, less those on their way.
-    const wanted = Math.max(
-      queue.size - this.#creator.creating - this.#checking,
-      this.closed || this.#creator.gaveUp ? 0 : min - this.#total,
-    )
-    this.#creator.create(Math.min(wanted, max - this.#total))
+    // Looks anew each time: `create` may come back here.
+    while (this.#total < this.options.max && this.#isWanted && this.#creator.begin()) {}
   }
 
-  /** Destroys idle slots that are too many. */
+  /** A create belongs to nobody: as many as are wanted, less those on their way. */
+  get #isWanted(): boolean {
+    const { creating, gaveUp } = this.#creator
+    return (
+      this.queue.size > creating + this.#checking ||
+      (this.#total < this.options.min && !this.closed && !gaveUp)
+    )
+  }
+
+  /** Lets go of idle ones that must not be lent any more. */
   trim(): void {
-    for (let [slot] = this.#idle.slots; slot && this.#isSurplus; [slot] = this.#idle.slots) {
-      this.#drop(slot, 'surplus')
+    for (const slot of [...this.#idle.slots]) {
+      const reason = this.#whyNot(slot)
+      if (reason && this.#idle.remove(slot)) void this.destroy(slot, reason)
     }
   }
 
   giveBack(slot: Slot<T>, destroy: boolean): void {
     this.#unlend(slot)
-    const reason = destroy ? 'released' : this.#whyNot(slot)
-    if (reason) void this.#destroy(slot, reason)
-    else if (this.options.reset) void this.#reset(slot)
-    else this.#handOn(slot)
+    if (destroy) void this.destroy(slot, 'released')
+    else if (this.options.reset && !this.#whyNot(slot)) void this.#examine(slot, 'reset')
+    else this.#offer(slot)
   }
 
   close(timeout: Milliseconds, drain: boolean): Promise<PoolCloseResult> {
@@ -224,26 +230,31 @@ export class Engine<T> implements Owner<T>, Client<T> {
     return validate !== undefined && now - idleSince >= validateAfterIdle
   }
 
-  #lend(slot: Slot<T>, { label, stack }: Asker, now: number): PoolLease<T> {
+  #lend(slot: Slot<T>, lease: SlotLease<T>, now: number): SlotLease<T> {
     if (!slot.uses++) this.#creator.proved()
-    slot.holder = ++this.#ids
-    slot.label = label
-    slot.stack = stack
-    slot.since = now
-    this.#leaks.watch(slot)
-    return new SlotLease(this, slot)
+    this.borrowed++
+    lease.grant(slot, now)
+    this.#leaks.watch(slot, lease.stack)
+    return lease
   }
 
   #unlend(slot: Slot<T>): void {
+    this.borrowed--
     slot.holder = 0
     slot.alarm?.dispose()
   }
 
   /** To who is next, or to the idle ones. */
   #offer(slot: Slot<T>): void {
-    const reason = this.#whyNot(slot)
-    if (reason) void this.#destroy(slot, reason)
-    else this.#handOn(slot)
+    const { queue } = this
+    const { maxIdle, min } = this.options
+    let reason = this.#whyNot(slot)
+    if (!reason) {
+      if (queue.size && queue.offer((lease) => this.#lend(slot, lease, performance.now()))) return
+      if (this.closed) reason = 'closed'
+      else if (this.#idle.slots.length < Math.max(maxIdle, min)) return this.#idle.add(slot)
+    }
+    void this.destroy(slot, reason ?? 'idle')
   }
 
   /** Why it must not be lent again, if so. */
@@ -256,75 +267,68 @@ export class Engine<T> implements Owner<T>, Client<T> {
     return this.#isSurplus ? 'surplus' : undefined
   }
 
-  #handOn(slot: Slot<T>): void {
-    const { queue } = this
-    if (queue.size && queue.offer((asker) => this.#lend(slot, asker, performance.now()))) return
-    const { maxIdle, min } = this.options
-    if (this.closed) return void this.#destroy(slot, 'closed')
-    if (this.#idle.slots.length >= Math.max(maxIdle, min)) return void this.#destroy(slot, 'idle')
-    this.#idle.add(slot)
-  }
-
-  #drop(slot: Slot<T>, reason: DestroyReason): void {
-    if (this.#idle.remove(slot)) void this.#destroy(slot, reason)
-  }
-
   landed(resource: T, late: boolean, attempt: number): void {
     const { maxLifetime, lifetimeJitter, onBroken } = this.options
-    const lifetime =
-      maxLifetime < Infinity ? maxLifetime * (1 - lifetimeJitter * Math.random()) : Infinity
+    const lifetime = maxLifetime * (1 - lifetimeJitter * Math.random())
     const slot = new Slot(resource, performance.now(), lifetime)
     this.#slots.add(slot)
     this.#created++
-    if (late) return void this.#destroy(slot, 'late')
+    if (late) return void this.destroy(slot, 'late')
     this.#leaks.register(slot)
     this.emit({ type: 'created' })
     let cause: unknown
     // Who dies before anybody could have it is no better than a create that fails.
     const fail = (): void =>
       this.#creator.fail(new UnoAsyncError(`${this.who}: a new one died`, { cause }), attempt)
-    this.#call(onBroken, resource, (reason?: unknown) => {
+    this.call(onBroken, resource, (reason?: unknown) => {
       slot.broken = true
       cause = reason
       if (!this.#idle.remove(slot)) return
       if (!slot.uses && performance.now() - slot.idleSince < MAX_BACKOFF) fail()
-      void this.#destroy(slot, 'broken')
+      void this.destroy(slot, 'broken')
     })
     const why = this.#whyNot(slot)
     if (why === 'broken' || why === 'lifetime') fail()
     this.#offer(slot)
-    this.#checkReady()
+    if (this.#isReady) this.#readiness.wakeAll()
   }
 
   /** Nobody is to wait for a create that was given up. */
   gaveUp(reason: unknown): void {
-    this.queue.rejectAll(reason)
-    this.#readiness.rejectAll(reason)
+    // Wrapped: what was thrown may be a function.
+    this.queue.rejectAll(() => reason)
+    this.#readiness.rejectAll(() => reason)
   }
 
-  async #check(slot: Slot<T>): Promise<void> {
-    this.#checking++
-    const valid = await examine(this, this.options.validate as never, slot, 'validate')
-    this.#checking--
-    if (valid) this.#offer(slot)
-    else void this.#destroy(slot, 'invalid')
-    this.pump()
-  }
-
-  async #reset(slot: Slot<T>): Promise<void> {
-    const { reset } = this.options
-    const run = async (...args: [T, CancellationToken]): Promise<true> => {
-      await reset?.(...args)
-      return true
+  /** Runs one of the user's functions on a resource, no longer than `validateTimeout`; destroys it if that fails. */
+  async #examine(slot: Slot<T>, operation: 'validate' | 'reset'): Promise<void> {
+    const { [operation]: fn, validateTimeout } = this.options
+    const source = limit(this.who, operation, validateTimeout)
+    const { token } = source
+    const isReset = operation === 'reset'
+    if (!isReset) this.#checking++
+    let good: unknown = false
+    try {
+      const said = token.run(() => fn?.(slot.resource, token))
+      good = (await token.race(Promise.resolve(said))) || isReset
+    } catch (error) {
+      this.emit({ type: `${operation}-failed`, error })
     }
-    const done = await examine(this, run, slot, 'reset')
-    if (done) this.#offer(slot)
-    else void this.#destroy(slot, 'reset')
+    source.close()
+    if (!isReset) this.#checking--
+    if (good) this.#offer(slot)
+    else void this.destroy(slot, isReset ? 'reset' : 'invalid')
     this.pump()
+  }
+
+  /** What was lent and lost may still be in use: nobody else may get it. */
+  recover(slot: Slot<T>): void {
+    this.#unlend(slot)
+    void this.destroy(slot, 'leaked')
   }
 
   /** Its place is free when that has settled, or takes too long. */
-  async #destroy(slot: Slot<T>, reason: DestroyReason): Promise<void> {
+  async destroy(slot: Slot<T>, reason: DestroyReason): Promise<void> {
     const { destroy, destroyTimeout } = this.options
     this.#leaks.unregister(slot)
     this.#destroyed++
@@ -359,7 +363,7 @@ export class Engine<T> implements Owner<T>, Client<T> {
       turnAway()
       forced = this.held
       for (const slot of forced) this.#unlend(slot)
-      await Promise.all(forced.map((slot) => this.#destroy(slot, 'closed')))
+      await Promise.all(forced.map((slot) => this.destroy(slot, 'closed')))
       const left = this.#dying
       if (left) {
         const message = `${this.who}: ${left} still being destroyed after ${timeout} ms`
@@ -373,12 +377,8 @@ export class Engine<T> implements Owner<T>, Client<T> {
   checkEmpty(): void {
     if (!this.closed || this.queue.size) return
     this.#creator.stop(this.#closedError())
-    for (let [slot] = this.#idle.slots; slot; [slot] = this.#idle.slots) this.#drop(slot, 'closed')
+    this.trim()
     if (!this.#total) this.#emptied.wakeAll()
-  }
-
-  #checkReady(): void {
-    if (this.#isReady) this.#readiness.wakeAll()
   }
 
   #closedError(): ClosedError {
@@ -386,11 +386,11 @@ export class Engine<T> implements Owner<T>, Client<T> {
   }
 
   emit(event: PoolEvent): void {
-    this.#call(this.options.onEvent, event)
+    this.call(this.options.onEvent, event)
   }
 
   /** What a hook throws is never ours. */
-  #call<A extends unknown[]>(hook: ((...args: A) => unknown) | undefined, ...args: A): void {
+  call<A extends unknown[]>(hook: ((...args: A) => unknown) | undefined, ...args: A): void {
     try {
       hook?.(...args)
     } catch (error) {

@@ -1,34 +1,29 @@
 import { CancellationToken, type Registration } from '@uno-async/core'
-import type { Settings } from './options.js'
+import type { Engine } from './engine.js'
 import type { Slot } from './slot.js'
 
 /** Who is idle, the last one back last; and at most one timer, for who has been so too long. */
 export class Idle<T> {
   readonly slots: Slot<T>[] = []
-  readonly #options: Settings<T>
-  readonly #isSpare: () => boolean
-  readonly #expire: (slot: Slot<T>, reason: 'idle' | 'lifetime') => void
+  readonly #engine: Engine<T>
+  readonly #lifo: boolean
   readonly #timed: boolean // does it matter for how long
   #timer: Registration | undefined = undefined
   #timerAt = Infinity
 
-  /** @param isSpare - may one go only because it is idle? */
-  constructor(
-    options: Settings<T>,
-    isSpare: () => boolean,
-    expire: (slot: Slot<T>, reason: 'idle' | 'lifetime') => void,
-  ) {
-    this.#options = options
-    this.#isSpare = isSpare
-    this.#expire = expire
-    const { idleTimeout, maxLifetime, validate } = options
+  constructor(engine: Engine<T>) {
+    const { order, idleTimeout, maxLifetime, validate } = engine.options
+    this.#engine = engine
+    this.#lifo = order === 'lifo'
     this.#timed = Math.min(idleTimeout, maxLifetime) < Infinity || validate !== undefined
   }
 
   /** Who is to be lent next. */
   get next(): Slot<T> | undefined {
     const { slots } = this
-    return this.#options.order === 'lifo' ? slots[slots.length - 1] : slots[0]
+    // Not beyond an end: a look at [-1] takes longer than all the rest.
+    if (!slots.length) return undefined
+    return slots[this.#lifo ? slots.length - 1 : 0]
   }
 
   add(slot: Slot<T>): void {
@@ -52,7 +47,7 @@ export class Idle<T> {
   }
 
   arm(): void {
-    const { idleTimeout, maxLifetime } = this.#options
+    const { idleTimeout, maxLifetime } = this.#engine.options
     if (Math.min(idleTimeout, maxLifetime) === Infinity) return
     let at = Infinity
     for (const slot of this.slots) at = Math.min(at, this.#deadline(slot))
@@ -66,14 +61,15 @@ export class Idle<T> {
       const now = performance.now()
       for (const slot of [...this.slots]) {
         if (this.#deadline(slot) > now || !this.remove(slot)) continue
-        this.#expire(slot, slot.diesAt <= now ? 'lifetime' : 'idle')
+        void this.#engine.destroy(slot, slot.diesAt <= now ? 'lifetime' : 'idle')
       }
       this.arm()
     })
   }
 
   #deadline({ idleSince, diesAt }: Slot<T>): number {
-    return this.#isSpare() ? Math.min(idleSince + this.#options.idleTimeout, diesAt) : diesAt
+    const { isSpare, options } = this.#engine
+    return isSpare ? Math.min(idleSince + options.idleTimeout, diesAt) : diesAt
   }
 
   #disarm(): void {

@@ -29,40 +29,37 @@ export type Settings<T> = Omit<PoolOptions<T>, WithDefault> & {
 /** @throws TypeError, RangeError */
 export function settle<T>(options: PoolOptions<T>): Settings<T> {
   checkFunction('create', options?.create)
-  const defaults: Pick<Settings<T>, WithDefault> = {
-    destroy: dispose,
-    min: 0,
-    maxIdle: Infinity,
-    maxWaiting: Infinity,
-    order: 'lifo',
+  const durations = {
     acquireTimeout: 30_000,
     createTimeout: 30_000,
     destroyTimeout: 5_000,
     validateTimeout: 5_000,
     idleTimeout: Infinity,
     maxLifetime: Infinity,
-    lifetimeJitter: 0.1,
-    maxUses: Infinity,
     validateAfterIdle: 500,
-    retryCreate: backoff,
     leakAfter: Infinity,
   }
-  const own: Settings<T> = { ...defaults, ...defined(options) } as Settings<T>
-  const all = own as unknown as Record<string, unknown>
-  const each = (names: string, check: (name: string, value: unknown) => unknown): void => {
-    for (const name of names.split(' ')) if (all[name] !== undefined) check(name, all[name])
+  const counts = { maxIdle: Infinity, maxWaiting: Infinity, maxUses: Infinity }
+  const defaults: Pick<Settings<T>, WithDefault> = {
+    ...durations,
+    ...counts,
+    destroy: dispose,
+    retryCreate: backoff,
+    min: 0,
+    order: 'lifo',
+    lifetimeJitter: 0.1,
   }
-  each('destroy validate reset onBroken onLeak onEvent', checkFunction)
-  each(
-    'acquireTimeout createTimeout destroyTimeout validateTimeout idleTimeout maxLifetime validateAfterIdle leakAfter',
-    checkMilliseconds,
-  )
-  const count = (min: number) => (name: string, value: unknown) =>
-    value === Infinity || checkInteger(name, value, min)
-  each('maxIdle maxWaiting', count(0))
-  each('maxUses', count(1))
-  if (own.retryCreate !== false) checkFunction('retryCreate', own.retryCreate)
-  const { name, order, lifetimeJitter } = own
+  const own = { ...defaults, ...defined(options) } as Settings<T>
+  const { name, order, lifetimeJitter, retryCreate } = own
+  const all = own as unknown as Record<string, unknown>
+  for (const it in durations) checkMilliseconds(it, all[it])
+  for (const it in counts) {
+    if (all[it] !== Infinity) checkInteger(it, all[it], it === 'maxUses' ? 1 : 0)
+  }
+  for (const it of ['destroy', 'validate', 'reset', 'onBroken', 'onLeak', 'onEvent']) {
+    if (all[it] !== undefined) checkFunction(it, all[it])
+  }
+  if (retryCreate !== false) checkFunction('retryCreate', retryCreate)
   if (name !== undefined && typeof name !== 'string') {
     throw badValue('name', 'a string', name, TypeError)
   }
@@ -76,18 +73,15 @@ export function settle<T>(options: PoolOptions<T>): Settings<T> {
   return own
 }
 
-export function checkObject(name: string, value: unknown): void {
-  if (Object(value) !== value) throw badValue(name, 'an object', value, TypeError)
-}
-
 export function checkBounds(min: unknown, max: unknown): void {
   checkInteger('max', max, 1)
   checkInteger('min', min, 0)
   if ((min as number) > (max as number)) throw badValue('min', `at most \`max\` (${max})`, min)
 }
 
-function defined<O extends object>(options: O): O {
-  return Object.fromEntries(Object.entries(options).filter(([, it]) => it !== undefined)) as O
+/** Without what is undefined. */
+export function defined<O extends object>(of: O): { [K in keyof O]: Exclude<O[K], undefined> } {
+  return Object.fromEntries(Object.entries(of).filter(([, it]) => it !== undefined)) as never
 }
 
 function dispose(resource: unknown): unknown {

@@ -1,17 +1,18 @@
 import type { Milliseconds, Registration } from '@uno-async/core'
 import { AcquireTimeoutError, ReleasedError } from '../errors.js'
 import type { PoolLeak, PoolLease, PoolStats } from '../types.js'
+import type { Engine } from './engine.js'
+import { defined } from './options.js'
 
 /** The place of a resource in its pool. Points in time are on the performance.now() scale. */
 export class Slot<T> {
   readonly resource: T
-  /** Held by the slot while nobody borrows it, else by the lease alone: if this is collected, the lease was lost. */
-  ticket: object | undefined = {}
-  state: 'idle' | 'borrowed' | 'busy' | 'gone' = 'busy'
-  broken = false
   readonly diesAt: number
   idleSince: number
   uses = 0
+  broken = false
+  /** Held by the slot while nobody borrows it, else by the lease alone: if this is collected, the lease was lost. */
+  ticket: object | undefined = {}
   // of who borrows it
   holder = 0 // the lease's id, 0: nobody
   label: string | undefined = undefined
@@ -26,51 +27,56 @@ export class Slot<T> {
   }
 }
 
-/** Who asks for one. */
-export interface Asker {
-  readonly label: string | undefined
-  readonly stack: string | undefined
-}
+let ids = 0
 
-/** What a lease says to its pool. */
-export interface Owner<T> {
-  readonly who: string
-  giveBack(slot: Slot<T>, destroy: boolean): void
-}
-
-/** Names its slot and holder, so that nothing it does once it is over reaches whoever has the resource then. */
+/**
+ * A request, and once granted the lease of it. Compares its id with that of the holder, so that nothing it does once
+ * it is over reaches whoever has the resource then.
+ */
 export class SlotLease<T> implements PoolLease<T> {
-  readonly #owner: Owner<T>
-  readonly #slot: Slot<T>
-  readonly #id: number
-  #ticket: object | undefined
+  readonly id: number = ++ids
+  readonly label: string | undefined
+  /** Of who asks: who is served later is served from the stack of somebody else. */
+  readonly stack: string | undefined
+  readonly #engine: Engine<T>
+  #slot: Slot<T> | undefined = undefined
+  #ticket: object | undefined = undefined
 
-  constructor(owner: Owner<T>, slot: Slot<T>) {
-    this.#owner = owner
-    this.#slot = slot
-    this.#id = slot.holder
+  constructor(engine: Engine<T>, label: string | undefined) {
+    const { options, who } = engine
+    this.#engine = engine
+    this.label = label
+    this.stack = options.leakAfter < Infinity ? new Error(`${who}: acquired`).stack : undefined
+  }
+
+  grant(slot: Slot<T>, now: number): void {
+    slot.holder = this.id
+    slot.label = this.label
+    slot.since = now
     this.#ticket = slot.ticket
     slot.ticket = undefined
+    this.#slot = slot
   }
 
   get held(): boolean {
-    return this.#slot.holder === this.#id
+    return this.#slot?.holder === this.id
   }
 
   get resource(): T {
-    if (this.held) return this.#slot.resource
-    throw new ReleasedError(`${this.#owner.who}: the lease was released`)
+    if (this.held) return (this.#slot as Slot<T>).resource
+    throw new ReleasedError(`${this.#engine.who}: the lease was released`)
   }
 
   get heldFor(): Milliseconds {
-    return this.held ? performance.now() - this.#slot.since : 0
+    return this.held ? performance.now() - (this.#slot as Slot<T>).since : 0
   }
 
   release(options?: { destroy?: boolean | undefined }): boolean {
-    if (!this.held) return false
-    this.#slot.ticket = this.#ticket
-    this.#ticket = undefined
-    this.#owner.giveBack(this.#slot, !!options?.destroy)
+    const slot = this.#slot
+    if (slot?.holder !== this.id) return false
+    slot.ticket = this.#ticket
+    this.#slot = this.#ticket = undefined
+    this.#engine.giveBack(slot, !!options?.destroy)
     return true
   }
 
@@ -83,12 +89,8 @@ export class SlotLease<T> implements PoolLease<T> {
   }
 }
 
-export const labelled = (label: string | undefined): { label?: string } =>
-  label === undefined ? {} : { label }
-
 export function leakOf<T>({ label, since, stack }: Slot<T>): PoolLeak {
-  const heldFor = performance.now() - since
-  return { ...labelled(label), heldFor, ...(stack === undefined ? {} : { stack }) }
+  return defined({ label, heldFor: performance.now() - since, stack })
 }
 
 export function timeoutError<T>(
@@ -102,7 +104,7 @@ export function timeoutError<T>(
   const holders = [...held]
     .sort((a, b) => a.since - b.since)
     .slice(0, 5)
-    .map(({ label, since }) => ({ ...labelled(label), heldFor: now - since }))
+    .map(({ label, since }) => defined({ label, heldFor: now - since }))
   const [first] = holders
   const by = first && `, longest by "${first.label ?? ''}" for ${Math.round(first.heldFor)} ms`
   const { borrowed, max, idle, creating, waiting } = stats
