@@ -38,10 +38,10 @@ export function delay(
       registration.dispose()
       resolve()
     })
-    alarm.set(!unref)
     const registration = token.onCancelled(() => {
       alarm.clear()
       reject(token.error)
     })
+    if (!token.cancelled) alarm.set(!unref)
   })
 }

@@ -122,7 +122,8 @@ export class CancellationToken {
   ): CancellationToken {
     const { signal, message } = checkOptions(options)
     checkMilliseconds('after', after)
-    return new CancellationTokenSource({ signal, timeout: after, message }).token
+    const from = CancellationToken.from(signal)
+    return new CancellationTokenSource({ signal: from, timeout: after, message }).token
   }
 
   /** Is this a token, of this or another copy of this package? */
@@ -237,7 +238,7 @@ export class CancellationToken {
     const cause = causeOf(this)
     const seen = new Set<unknown>()
     for (let e = error; cause && !seen.has(e); e = (e as Error | null)?.cause) {
-      if (e === reasonOf(cause) || (e && e === cause.error)) return true
+      if (Object.is(e, reasonOf(cause)) || (e && e === cause.error)) return true
       seen.add(e)
     }
     return false

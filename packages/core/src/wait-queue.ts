@@ -149,7 +149,12 @@ export class WaitQueue<T = void, Tag = undefined> {
       const waiter = new Waiter(this, options, token, resolve, reject)
       append(this.#lane(priority), waiter)
       this.#size++
-      if (token) waiter.registration = token.onCancelled(evictCancelled, waiter)
+      try {
+        waiter.registration = token?.onCancelled(evictCancelled, waiter)
+      } catch (error) {
+        this.#remove(waiter) // of a signal that lets nobody listen
+        throw error
+      }
       if (timeout !== Infinity && linked(waiter)) {
         waiter.alarm = new Patience(waiter as never, waiter.since + timeout)
         waiter.alarm.set(true)

@@ -174,7 +174,7 @@ const table: [string, string, string, Names, (value: never) => unknown][] = [
     'CancellationToken.timeout signal',
     'signal',
     'an AbortSignal or a CancellationToken',
-    ['undefined', 'null', 'array'],
+    ['undefined', 'null'],
     (signal) => CancellationToken.timeout(5, { signal }),
   ],
   [

@@ -1,4 +1,4 @@
-import { badValue, checkMilliseconds, type Milliseconds } from '@uno-async/core'
+import { badValue, checkMilliseconds, checkOptions, type Milliseconds } from '@uno-async/core'
 
 /** Says how many retries there may be; made by {@link retryBudget}, or your own. */
 export interface RetryBudget {
@@ -36,7 +36,7 @@ const SLICES = 10
  * ```
  */
 export function retryBudget(options: RetryBudgetOptions = {}): RetryBudget {
-  const { ratio = 0.2, minPerSecond = 10, ttl = 10_000 } = options
+  const { ratio = 0.2, minPerSecond = 10, ttl = 10_000 } = checkOptions(options)
   for (const [name, value] of Object.entries({ ratio, minPerSecond })) {
     if (typeof value !== 'number' || !(value >= 0)) throw badValue(name, 'a number >= 0', value)
   }

@@ -38,6 +38,7 @@ export class AsyncEvent {
     if (checkBoolean('set', set)) this.set()
   }
 
+  /** Does nobody have to wait? */
   get isSet(): boolean {
     return this.#since !== undefined
   }
@@ -70,8 +71,12 @@ export class AsyncEvent {
   /** Resolves when it is set. @throws what the signal was cancelled with, TimeoutError; TypeError, RangeError */
   wait(options?: WaitOptions): Promise<void> {
     if (this.isSet) return nothing(options)
-    const { signal, timeout } = checkOptions(options)
-    return this.#queue.wait({ signal, timeout, tag: ++ids, onTimeout: this.#late })
+    try {
+      const { signal, timeout } = checkOptions(options)
+      return this.#queue.wait({ signal, timeout, tag: ++ids, onTimeout: this.#late })
+    } catch (error) {
+      return Promise.reject(error)
+    }
   }
 
   /** What it is, for how long, and who waits: plain data, fresh each time. */

@@ -200,9 +200,8 @@ export class KeyedLock<K = string> implements Disposable {
       if (!limit) return new Bundle(local)
       // What is local was taken first by everybody, what is remote in the order that all processes share.
       for (const key of ([...keys] as unknown as string[]).sort()) {
-        remote.push(
-          await backend.acquire(key, { signal: limit.token, ...(!timeout && { timeout }) }),
-        )
+        const options = { signal: limit.token, ...(!timeout && { timeout }) }
+        remote.push(await soon(limit.token, backend.acquire(key, options)))
       }
       return new RemoteBundle(local, remote)
     } catch (error) {
@@ -232,6 +231,19 @@ export class KeyedLock<K = string> implements Disposable {
 
   #closedError(): ClosedError {
     return new ClosedError(`${this.#title} is closed`, { cause: this.#closed?.reason })
+  }
+}
+
+/** A lease that nobody waits for any more goes back when it comes. */
+async function soon(token: CancellationToken, lease: Promise<RemoteLease>): Promise<RemoteLease> {
+  try {
+    return await token.race(lease)
+  } catch (error) {
+    void lease.then(
+      (late) => late.release(),
+      () => {},
+    )
+    throw error
   }
 }
 

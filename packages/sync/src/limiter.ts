@@ -84,12 +84,14 @@ export class Limiter implements Disposable, AsyncDisposable {
         timeout === Infinity
           ? (_, token) => task(token)
           : (_, signal) => {
-              const name = label ?? this.#permits.title
-              const outer = [signal, CancellationToken.current] // task's replaces it
+              const { title } = this.#permits
               const source = new CancellationTokenSource({
-                signal: outer,
+                signal: [signal, CancellationToken.current], // task's replaces it
                 timeout,
-                name,
+                name: label ?? title,
+                ...(label === undefined && {
+                  message: `${title} timed out after ${timeout} ms`,
+                }),
                 ref: true,
               })
               return closing(source, task)
@@ -101,12 +103,15 @@ export class Limiter implements Disposable, AsyncDisposable {
     }
   }
 
-  /** Makes every call of fn one of those that are limited. */
+  /** Makes every call of fn, `this` included, one of those that are limited. */
   wrap<A extends unknown[], R>(
     fn: (...args: A) => R | PromiseLike<R>,
   ): (...args: A) => Promise<Awaited<R>> {
     checkFunction('fn', fn)
-    return (...args) => this.run(() => fn(...args))
+    const run = (task: () => R | PromiseLike<R>): Promise<Awaited<R>> => this.run(task)
+    return function (this: unknown, ...args) {
+      return run(() => fn.apply(this, args))
+    }
   }
 
   /**

@@ -80,7 +80,8 @@ export class RateLimiter implements Disposable {
     const most = checkRate(this.#strict, limit, interval, burst)
     this.#rate = this.#strict ? new Window(limit, interval) : new Bucket(limit, interval, most)
     this.#burst = burst
-    this.#store = options.store === undefined ? undefined : new Store(options, this.#title)
+    const store = new Store(options, this.#title)
+    this.#store = options.store === undefined ? undefined : store
     this.#queue = new WaitQueue({
       onLeave: (request) => {
         this.#leave(request)
@@ -118,7 +119,7 @@ export class RateLimiter implements Disposable {
     const now = this.#clock()
     const next = Math.max(this.#paused, this.waiting && this.#next)
     if (!this.#store || this.#closed) return this.#decide(cost)
-    if (this.waiting || next > now) return refusal(Math.max(0, next - now))
+    if (this.waiting || next > now) return refusal(Math.max(1, next - now))
     const { allowed, remaining, retryAfter } = await token.race(this.#ask(this.#store, cost))
     return { allowed, remaining, retryAfter }
   }
@@ -249,7 +250,8 @@ export class RateLimiter implements Disposable {
     const start = Math.max(this.#paused, now)
     const ahead = this.#ahead(priority)
     const store = this.#store
-    const turn = store ? Math.max(start, ahead && this.#next) : this.#rate.turn(ahead + cost, start)
+    if (!timeout && !ahead) this.#next = 0 // who tries once wants the store to be asked
+    const turn = store ? Math.max(start, this.#next) : this.#rate.turn(ahead + cost, start)
     if (!store && !ahead && turn <= now) {
       this.#rate.take(cost, now)
       return new RateRequest(cost, priority, label, Infinity)
@@ -257,19 +259,13 @@ export class RateLimiter implements Disposable {
     const deadline = Math.min(now + timeout, token.deadline + this.#skew)
     const request = new RateRequest(cost, priority, label, deadline)
     if (turn > deadline || (!timeout && (ahead || !store))) throw this.#limited(turn - now)
-    if (!timeout) {
-      return this.#ask(store as Store, cost).then(({ allowed, retryAfter, cause }) => {
-        if (allowed) return request
-        throw this.#limited(retryAfter, cause)
-      })
-    }
-    if (this.waiting >= this.#maxWaiting) {
+    if (timeout && this.waiting >= this.#maxWaiting) {
       throw new QueueFullError(`${this.#title} is full: ${this.waiting} waiting`)
     }
     this.#queued.set(priority, (this.#queued.get(priority) ?? 0) + cost)
     const waiting = this.#queue.wait({
       signal,
-      timeout,
+      timeout: timeout || Infinity,
       priority,
       tag: request,
       onTimeout: (after) => {
@@ -319,6 +315,7 @@ export class RateLimiter implements Disposable {
     delay(Math.max(0, turn - this.#clock()), { signal: timer.token }).then(
       () => {
         if (timer !== this.#timer) return
+        this.#skew += Math.max(0, turn - this.#clock()) // timers may be driven without the clock
         this.#alarm = Infinity
         this.#pump()
       },

@@ -1,5 +1,6 @@
 import { badValue, type CancellationTokenSource } from '@uno-async/core'
 import type { TaskGroup } from './group.js'
+import { checkOptions } from './internal/check.js'
 import type { Task } from './types.js'
 
 interface Target {
@@ -30,7 +31,7 @@ export function cancelOnExit<
   // biome-ignore lint/suspicious/noExplicitAny: a task of whatever
   T extends Task<any> | TaskGroup | CancellationTokenSource | AbortController,
 >(target: T, options: { reason?: unknown } = {}): T & AsyncDisposable {
-  const { reason } = options
+  const { reason } = checkOptions(options)
   const it = target as Target
   const dispose = it?.[Symbol.asyncDispose]
   if (typeof (it?.abort ?? it?.cancel) !== 'function') {

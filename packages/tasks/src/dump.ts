@@ -1,4 +1,5 @@
 import { badValue, checkMilliseconds, type Milliseconds } from '@uno-async/core'
+import { checkOptions } from './internal/check.js'
 import type { TaskNode } from './types.js'
 
 /** How to show a tree. */
@@ -11,7 +12,7 @@ export interface DumpOptions {
 
 /** Writes a tree for people or programs. */
 export function dump(tree: TaskNode, options: DumpOptions = {}): string {
-  const { format = 'text', olderThan = 0 } = options
+  const { format = 'text', olderThan = 0 } = checkOptions(options)
   const root = prune(tree, checkMilliseconds('olderThan', olderThan)) ?? { ...tree, children: [] }
   if (format === 'json') return JSON.stringify(root, null, 2)
   const lines: string[] = []

@@ -1,5 +1,4 @@
 import {
-  badValue,
   type Cancellation,
   CancellationToken,
   CancellationTokenSource,
@@ -16,7 +15,7 @@ import {
   type Values,
 } from '@uno-async/core'
 import { isEcho, throwAll } from './errors.js'
-import { checkGroupOptions, checkOptions, type Settings } from './internal/check.js'
+import { checkGroupOptions, checkOptions, checkPromise, type Settings } from './internal/check.js'
 import { inTurn, newTurn, type Turn } from './internal/clock.js'
 import { Completed } from './internal/completed.js'
 import { execute } from './internal/execute.js'
@@ -29,7 +28,7 @@ import { Roster } from './internal/roster.js'
 import { startTask } from './internal/start-task.js'
 import { isThenable } from './internal/thenable.js'
 import { treeOf } from './internal/tree.js'
-import { cancelling, type Ending, TaskHandle, type Terms, termsOf } from './task.js'
+import { type Ending, TaskHandle, type Terms, termsOf } from './task.js'
 import type {
   Task,
   TaskFunction,
@@ -148,6 +147,7 @@ export class TaskGroup implements AsyncDisposable {
     return valuesIn(this, this.#frame)
   }
 
+  /** `joining` once `join` or the end of `run` waits; `closed` when all has ended. */
   get state(): 'open' | 'joining' | 'cancelling' | 'closed' {
     if (this.#closed) return 'closed'
     if (this.token.cancelled) return 'cancelling'
@@ -192,8 +192,9 @@ export class TaskGroup implements AsyncDisposable {
   }
 
   /** Awaits a promise that is under way together with the tasks. It takes no slot, and nothing can cancel it. */
-  adopt<T>(promise: PromiseLike<T>, { name = '' }: { name?: string | undefined } = {}): Task<T> {
-    if (!isThenable(promise)) throw badValue('promise', 'a promise', promise, TypeError)
+  adopt<T>(promise: PromiseLike<T>, options: { name?: string | undefined } = {}): Task<T> {
+    checkPromise('promise', promise)
+    const { name = '' } = checkOptions(options)
     const task = this.#add(() => promise, { name }, { ...this.#terms, free: true })
     execute(task)
     return task as Task<unknown> as Task<T>
@@ -205,7 +206,7 @@ export class TaskGroup implements AsyncDisposable {
    * @throws the cancellation of `signal` or of the group; ClosedError (`ERR_CLOSED`)
    */
   whenSlotFree(options: { signal?: Cancellation | undefined } = {}): Promise<void> {
-    return this.#tasks.whenFree(options.signal, () => {
+    return this.#tasks.whenFree(options, () => {
       this.#checkOpen()
       return this.token
     })
@@ -308,9 +309,8 @@ export class TaskGroup implements AsyncDisposable {
     this.#checkOpen()
     terms ??= options.service ? this.#serve() : this.#terms
     const task = new TaskHandle(this, run, options, terms)
-    this.#tasks.add(task)
     const watched = options.signal || this.observer || this.#settings.grace < Infinity
-    if (watched && !task.token.cancelled) task.watch = task.token.onCancelled(cancelling, task)
+    this.#tasks.add(task, !!watched)
     return task
   }
 

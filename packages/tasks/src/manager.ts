@@ -1,17 +1,19 @@
 import {
+  badValue,
   CancellationToken,
   CancellationTokenSource,
   checkFunction,
   checkMilliseconds,
-  delay,
   type Milliseconds,
   type Registration,
+  runIn,
+  UnoAsyncError,
 } from '@uno-async/core'
 import { type DumpOptions, dump } from './dump.js'
 import { throwAll } from './errors.js'
 import { TaskGroup } from './group.js'
 import { checkName, checkOptions } from './internal/check.js'
-import { type Observer, type Place, slot } from './internal/place.js'
+import { inTask, type Observer, type Place, slot } from './internal/place.js'
 import { tell } from './internal/report.js'
 import { treesOf } from './internal/tree.js'
 import { noop, type TaskHandle } from './task.js'
@@ -83,6 +85,7 @@ export class TaskManager implements AsyncDisposable {
     return this.#source.token
   }
 
+  /** Has `shutdown` begun? */
   get shuttingDown(): boolean {
     return this.#stopping
   }
@@ -95,6 +98,7 @@ export class TaskManager implements AsyncDisposable {
   /** Makes a group; a name is a label, reusing one is no error. Born cancelled during and after shutdown. */
   createGroup(name: string, options: TaskGroupOptions = {}): TaskGroup {
     const own = checkOptions(options).signal
+    if (typeof name !== 'string') throw badValue('name', 'a string', name, TypeError)
     const signal = this.shuttingDown ? CancellationToken.any(own, this.token) : own
     return new TaskGroup({ ...options, name, signal }, this.#place)
   }
@@ -145,15 +149,30 @@ export class TaskManager implements AsyncDisposable {
    * Cancels and awaits group after group, the newest first. Never rejects for a failure; the same report
    * for whoever asks again.
    *
-   * @param options - `grace`: milliseconds for all of it, default `Infinity`; who runs on after that is abandoned,
-   *   and named in the report. `reason`: for the tasks
+   * @param options - `grace`: milliseconds a group may take once it is told, default `Infinity`; who runs on after
+   *   that is abandoned, and named in the report. When that time is over for the first time, all that are left are
+   *   told at once: so it takes twice as long at most. `reason`: for the tasks
+   * @throws TypeError, RangeError; an error if without `grace` a task of its own asks, which would wait for itself
+   *   (after its first `await` that is known only with async context enabled): the shutdown goes on all the same
    */
   shutdown(
     options: { reason?: unknown; grace?: Milliseconds | undefined } = {},
   ): Promise<ShutdownReport> {
-    const { reason, grace = Infinity } = checkOptions(options)
-    checkMilliseconds('grace', grace)
-    return (this.#report ??= this.#end(reason, grace))
+    try {
+      const { reason, grace = Infinity } = checkOptions(options)
+      checkMilliseconds('grace', grace)
+      // Outside of the task that may have called: it is awaited like all others.
+      this.#report ??= runIn(undefined, () => this.#end(reason, grace))
+      if (grace < Infinity || !inTask(({ observer }) => observer === this.#place.observer)) {
+        return this.#report
+      }
+      const message = `A task of "${this.name}" cannot await its shutdown: it would wait for itself`
+      const refused = Promise.reject(new UnoAsyncError(message))
+      refused.catch(noop) // whoever does not await it means no harm
+      return refused
+    } catch (error) {
+      return Promise.reject(error)
+    }
   }
 
   /** Shuts down; throws the failures nobody has seen, if no `shutdown()` reported them. */
@@ -172,46 +191,53 @@ export class TaskManager implements AsyncDisposable {
     const start = performance.now()
     const abandoned: TaskInfo[] = []
     const errors: unknown[] = []
-    const ended = new CancellationTokenSource()
     const { groups, observer } = this.#place
+    const told = new Set<TaskGroup>()
+    const ends: Promise<void>[] = []
     let cancelled = 0
-    let late = false
-    let giveUp = noop
     this.#stopping = true
     this.#source.cancel(reason)
-    delay(grace, { signal: ended.token }).then(() => {
-      late = true
-      giveUp()
-    }, noop)
-    for (let group = last(groups); group; group = last(groups)) {
-      const current = group
-      cancelled += [...handlesOf(current)].length
-      giveUp = () => {
-        for (const { info } of handlesOf(current)) {
+    const patience = limit(grace)
+
+    const end = async (group: TaskGroup): Promise<void> => {
+      told.add(group)
+      cancelled += [...handlesOf(group)].length
+      const own = limit(grace)
+      own.token.onCancelled(() => {
+        for (const { info } of handlesOf(group)) {
           abandoned.push(info)
           observer?.('straggler', info)
         }
-        current.abandon(current.handles)
-      }
-      const done = current.cancel(reason)
-      if (late) await delay(0).then(giveUp)
-      await done
-      errors.push(...current.takeUnseen())
-      await current[Symbol.asyncDispose]()
+        group.abandon(group.handles)
+      })
+      await group.cancel(reason)
+      own.close()
+      errors.push(...group.takeUnseen())
+      await group[Symbol.asyncDispose]()
     }
-    ended.cancel(this.token.error)
+    const next = (): TaskGroup | undefined => [...groups].filter((it) => !told.has(it)).at(-1)
+
+    do {
+      for (let group = next(); group; group = next()) {
+        const ended = end(group)
+        ends.push(ended)
+        await patience.token.race(ended).catch(noop)
+      }
+      await Promise.all(ends)
+    } while (next())
+    patience.close()
     return { duration: performance.now() - start, cancelled, abandoned, errors }
   }
 }
+
+/** Is cancelled when patience is at an end: at least a turn, or nobody would have heard of it by then. */
+const limit = (grace: Milliseconds): CancellationTokenSource =>
+  new CancellationTokenSource({ timeout: Math.max(grace, 1), ref: true })
 
 /** The manager of this runtime, made on first use; copies of this package share it. */
 export function getTaskManager(): TaskManager {
   const shared = slot()
   return (shared.manager ??= new TaskManager()) as TaskManager
-}
-
-function last<T>(items: Iterable<T>): T | undefined {
-  return [...items].at(-1)
 }
 
 /** The tasks in these groups, and in those that were made in them. */

@@ -203,15 +203,20 @@ export function hook(entry: Entry): void {
 /** Somebody begins to listen: hooks the token, and what that wakes in turn, to what can cancel it. */
 export function attach(token: CancellationToken): void {
   let more: CancellationToken[] | undefined
-  for (let each: CancellationToken | undefined = token; each; each = more?.pop()) {
-    if (each.limit || each.foreign) arm(each)
-    for (const parent of each.parents) {
-      if (!listening(parent)) (more ??= []).push(parent)
-      const link = new Entry(parent, undefined, each)
-      append(parent, link)
-      link.also = each.links
-      each.links = link
+  try {
+    for (let each: CancellationToken | undefined = token; each; each = more?.pop()) {
+      if (each.limit || each.foreign) arm(each)
+      for (const parent of each.parents) {
+        if (!listening(parent)) (more ??= []).push(parent)
+        const link = new Entry(parent, undefined, each)
+        append(parent, link)
+        link.also = each.links
+        each.links = link
+      }
     }
+  } catch (error) {
+    detach(token) // a foreign signal that lets nobody listen
+    throw error
   }
 }
 

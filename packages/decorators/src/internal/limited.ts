@@ -1,4 +1,4 @@
-import { badValue, type CancellationToken, checkInteger, runIn } from '@uno-async/core'
+import { badValue, type CancellationToken, checkInteger, report, runIn } from '@uno-async/core'
 import type { LimiterLike, LimiterScope } from '../limiter.js'
 import type { AsyncDecorator, CommonOptions } from '../types.js'
 import { checkChoice, checkCommon, raced } from './call.js'
@@ -29,7 +29,8 @@ function runnerOf(limiter: unknown): Runner | undefined {
           return await job()
         } finally {
           const { release, [Symbol.dispose]: dispose } = Object(lease)
-          ;(typeof lease === 'function' ? lease : (release ?? dispose))?.call(lease)
+          const given = (typeof lease === 'function' ? lease : (release ?? dispose))?.call(lease)
+          if (typeof given?.then === 'function') Promise.resolve(given).catch(report)
         }
       },
     }

@@ -1,6 +1,5 @@
 import { CancellationToken, type Lease } from '@uno-async/core'
 import type { RemoteLease } from '../lock-backend.js'
-import { holdOf } from './hold.js'
 import { runHolding } from './lock-permits.js'
 
 /** Several leases as one. */
@@ -62,10 +61,5 @@ export class RemoteBundle extends Bundle implements RemoteLease {
 }
 
 /** Runs fn in a flow that holds all of these. */
-export function runHoldingAll<R>(lease: Lease, fn: () => R): R {
-  const all = lease instanceof Bundle ? lease.local : [lease]
-  return all.reduceRight<() => R>(
-    (next, each) => () => (holdOf(each) ? runHolding(each, next) : next()),
-    fn,
-  )()
-}
+export const runHoldingAll = <R>(lease: Lease, fn: () => R): R =>
+  runHolding(lease, fn, lease instanceof Bundle ? lease.local : undefined)

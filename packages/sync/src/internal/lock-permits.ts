@@ -18,11 +18,16 @@ function stillHeld(hold: Hold | undefined): Hold | undefined {
   return hold
 }
 
-/** Runs fn in a flow that holds `lease`, too. */
-export function runHolding<R>(lease: Lease, fn: () => R): R {
-  const hold = holdOf(lease) as Hold
-  hold.parent = holding()
-  return flow.run(hold, fn)
+/** Runs fn in a flow that holds `lease`, too; or all of these, the last innermost. */
+export function runHolding<R>(lease: Lease, fn: () => R, all: readonly Lease[] = [lease]): R {
+  let innermost = holding()
+  for (const each of all) {
+    const hold = holdOf(each)
+    if (!hold) continue
+    hold.parent = innermost
+    innermost = hold
+  }
+  return flow.run(innermost, fn)
 }
 
 /** A single permit that knows the flow which holds it. */
@@ -107,7 +112,10 @@ function nest(hold: Hold): LockPermits {
   return inner
 }
 
-function rootOf({ permits }: Hold): Permits {
-  const { outer } = permits as LockPermits
-  return outer ? rootOf(outer) : permits
+function rootOf(hold: Hold): Permits {
+  let { permits } = hold
+  for (let outer = (permits as LockPermits).outer; outer; outer = (permits as LockPermits).outer) {
+    permits = outer.permits
+  }
+  return permits
 }

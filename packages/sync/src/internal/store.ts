@@ -16,7 +16,7 @@ export type StoreDecision = RateDecision & { readonly cause?: unknown }
 
 /** A store that may fail, hang or answer rubbish. */
 export class Store {
-  readonly #store: RateLimitStore
+  readonly #store: RateLimitStore | undefined
   readonly #owner: string
   readonly #key: string
   readonly #timeout: Milliseconds
@@ -26,7 +26,7 @@ export class Store {
 
   constructor(options: RateLimiterOptions, owner: string) {
     const { store, name = '', key = name, storeTimeout = 1_000, storeFailure = 'memory' } = options
-    if (typeof store?.consume !== 'function') {
+    if (store !== undefined && typeof store?.consume !== 'function') {
       throw badValue('store', 'an object with consume()', store, TypeError)
     }
     if (storeFailure !== 'memory' && storeFailure !== 'reject') {
@@ -76,7 +76,7 @@ export class Store {
     let allowed = true
     let answer: unknown
     try {
-      answer = await this.#store.consume(this.#key, cost)
+      answer = await (this.#store as RateLimitStore).consume(this.#key, cost)
     } catch (refusal) {
       if (refusal instanceof Error) throw refusal
       allowed = false

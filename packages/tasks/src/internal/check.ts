@@ -1,5 +1,6 @@
 import { badValue, checkFunction, checkInteger, checkMilliseconds } from '@uno-async/core'
 import type { TaskGroupOptions } from '../types.js'
+import { isThenable } from './thenable.js'
 
 /** Gives `options` back if they may be some. @throws TypeError */
 export function checkOptions<O>(options: O): O {
@@ -21,6 +22,10 @@ export function checkFlag(option: string, value: unknown): void {
 
 export function checkConcurrency(value: unknown): number {
   return value === Infinity ? value : checkInteger('concurrency', value, 1)
+}
+
+export function checkPromise(option: string, value: unknown): void {
+  if (!isThenable(value)) throw badValue(option, 'a promise', value, TypeError)
 }
 
 export function checkHook<F>(option: string, value: F): F {

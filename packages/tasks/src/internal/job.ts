@@ -23,11 +23,11 @@ export function jobOf(input: unknown, second: unknown, third: unknown): Job {
   if (typeof second === 'function' || isIterable(input) !== Array.isArray(input)) {
     return mapOf(input, second, third)
   }
-  if (Object(input) !== input)
+  const keyed = !Array.isArray(input)
+  if (keyed && !isRecord(input))
     throw badValue('tasks', 'an array or a record of functions', input, TypeError)
   const keys = Object.keys(input as object)
-  const keyed = !Array.isArray(input)
-  const items: unknown[] = keyed ? Object.values(input as object) : input
+  const items: unknown[] = keyed ? Object.values(input as object) : (input as unknown[])
   const names = Array.from(items, (task, index) => {
     const key = keyed ? (keys[index] as string) : index
     const { name } = checkFunction(`tasks[${key}]`, task) as { name: string }
@@ -45,6 +45,13 @@ export function mapOf(items: unknown, run: unknown, options: unknown): Job {
 }
 
 const optionsOf = (options: unknown = {}): RunTasksOptions => checkOptions(options as object)
+
+/** A plain object, also of another realm. */
+function isRecord(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false
+  const prototype = Object.getPrototypeOf(value)
+  return prototype === null || Object.getPrototypeOf(prototype) === null
+}
 
 function isIterable(value: unknown): value is Items {
   const it = value as (Iterable<unknown> & AsyncIterable<unknown>) | null | undefined

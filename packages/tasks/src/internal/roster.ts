@@ -5,7 +5,8 @@ import {
   type Milliseconds,
   type Registration,
 } from '@uno-async/core'
-import type { TaskHandle } from '../task.js'
+import { cancelling, type TaskHandle } from '../task.js'
+import { checkOptions } from './check.js'
 
 /** The tasks of a group that have not ended, oldest first, and the slots they run in. */
 export class Roster implements Iterable<TaskHandle> {
@@ -30,7 +31,8 @@ export class Roster implements Iterable<TaskHandle> {
     return this.busy >= this.slots || this.queued !== undefined
   }
 
-  add(task: TaskHandle): void {
+  /** @param watched - whether the group is to be told when it is cancelled */
+  add(task: TaskHandle, watched: boolean): void {
     const last = this.last
     task.prev = last
     if (last) last.next = task
@@ -38,6 +40,12 @@ export class Roster implements Iterable<TaskHandle> {
     this.last = task
     this.size++
     if (task.terms.service) this.services++
+    try {
+      if (watched && !task.token.cancelled) task.watch = task.token.onCancelled(cancelling, task)
+    } catch (error) {
+      this.remove(task) // its signal lets nobody listen
+      throw error
+    }
   }
 
   remove(task: TaskHandle): void {
@@ -81,9 +89,13 @@ export class Roster implements Iterable<TaskHandle> {
   }
 
   /** Resolves when there is a free slot, and it is the caller's turn. */
-  whenFree(signal: Cancellation | undefined, open: () => CancellationToken): Promise<void> {
+  whenFree(
+    options: { signal?: Cancellation | undefined },
+    open: () => CancellationToken,
+  ): Promise<void> {
     // no async function: its promise would resolve too late, when others have had their turn
     return new Promise((resolve, reject) => {
+      const { signal } = checkOptions(options)
       CancellationToken.from(signal).throwIfCancelled()
       const token = CancellationToken.any(signal, open())
       token.throwIfCancelled()
