@@ -1,5 +1,14 @@
-import { CancellationTokenSource, CancelledError, isCancelled, isTimeout } from '@uno-async/core'
-import { describe, expect, it } from 'vitest'
+import {
+  CancellationToken,
+  CancellationTokenSource,
+  CancelledError,
+  delay,
+  isCancelled,
+  isTimeout,
+  WaitQueue,
+} from '@uno-async/core'
+import { describe, expect, it, vi } from 'vitest'
+import { hooksOf } from './helpers.js'
 
 const { proxy, revoke } = Proxy.revocable({}, {})
 revoke()
@@ -24,4 +33,62 @@ describe.each(Object.entries(hostile))('%s', (_, value) => {
     expect(error instanceof CancelledError && error.cause === value).toBe(true)
     expect(source.token.owns(error)).toBe(true)
   })
+})
+
+describe('a reportError that throws', () => {
+  it('stops no callback, and surfaces as an uncaught exception', async () => {
+    vi.stubGlobal('reportError', () => {
+      throw new Error('mistake')
+    })
+    const uncaught = vi.fn()
+    const tasks = vi.spyOn(globalThis, 'queueMicrotask').mockImplementation((task) => {
+      try {
+        task()
+      } catch (error) {
+        uncaught(error)
+      }
+    })
+    const source = new CancellationTokenSource()
+    const second = vi.fn()
+    source.token.onCancelled(() => {
+      throw new Error('callback')
+    })
+    source.token.onCancelled(second)
+    expect(source.cancel()).toBe(true)
+    expect(second).toHaveBeenCalledOnce()
+    expect(uncaught.mock.lastCall).toMatchObject([{ message: 'mistake' }])
+    tasks.mockRestore()
+    vi.unstubAllGlobals()
+  })
+})
+
+describe('a signal that lets nobody listen', () => {
+  const boom = new Error('no listeners')
+  const signal = {
+    aborted: false,
+    addEventListener() {
+      throw boom
+    },
+    removeEventListener() {},
+  } as unknown as AbortSignal
+
+  it('leaves no waiter, timer or link behind', async () => {
+    vi.useFakeTimers()
+    const queue = new WaitQueue()
+    await expect(queue.wait({ signal, timeout: 5 })).rejects.toBe(boom)
+    expect([queue.size, queue.wake()]).toEqual([0, false])
+    await expect(delay(5, { signal })).rejects.toBe(boom)
+    expect(vi.getTimerCount()).toBe(0)
+    const child = new CancellationTokenSource({ signal, timeout: 5 })
+    for (let i = 0; i < 2; i++) expect(() => child.token.onCancelled(() => {})).toThrow(boom)
+    expect(vi.getTimerCount()).toBe(0)
+    expect(hooksOf(CancellationToken.from(signal))).toBe(0)
+    vi.useRealTimers()
+  })
+})
+
+it('owns a reason that is not equal to itself', () => {
+  const source = new CancellationTokenSource()
+  source.cancel(Number.NaN)
+  expect(source.token.owns(Number.NaN)).toBe(true)
 })

@@ -476,3 +476,15 @@ it('rateLimited loses no rate to timers that are rounded', async () => {
   await vi.advanceTimersByTimeAsync(100)
   await Promise.all(workers)
 })
+
+it('reports a release that rejects', async () => {
+  const reported = vi.fn()
+  vi.stubGlobal('reportError', reported)
+  const limiter: LimiterLike = {
+    acquire: async () => () => Promise.reject('not given back') as never,
+  }
+  expect(await concurrentLimited(limiter)(async () => 'done')()).toBe('done')
+  await vi.advanceTimersByTimeAsync(0)
+  expect(reported.mock.calls).toEqual([['not given back']])
+  vi.unstubAllGlobals()
+})

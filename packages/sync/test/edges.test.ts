@@ -536,3 +536,28 @@ describe('Limiter', () => {
     expect(new AsyncVariable().get()).toBeUndefined()
   })
 })
+
+it('rejects for options that are none, set or not', async () => {
+  for (const set of [false, true]) {
+    await expect(new AsyncEvent({ set }).wait(5 as never)).rejects.toThrow(/`options`/)
+  }
+})
+
+it('wraps a method', async () => {
+  const counter = {
+    count: 1,
+    next: new Limiter(1).wrap(async function (this: { count: number }) {
+      return ++this.count
+    }),
+  }
+  expect(await counter.next()).toBe(2)
+})
+
+it('runs under very many leases of one flow', async () => {
+  const lock = new AsyncLock()
+  let lease = await lock.acquire()
+  const all = [lease]
+  for (let i = 0; i < 500; i++) all.push((lease = await lock.acquire({ held: lease })))
+  for (const each of all) each.release()
+  expect(lock.locked).toBe(false)
+})

@@ -1,6 +1,6 @@
 import { CancellationTokenSource, type Lease, QueueFullError, TimeoutError } from '@uno-async/core'
 import { DeadlockError, KeyedLock } from '@uno-async/sync'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { flush } from './contract.js'
 
 describe('KeyedLock', () => {
@@ -95,4 +95,32 @@ describe('KeyedLock', () => {
       expect(() => new KeyedLock(options as never)).toThrow(/Expected `/)
     },
   )
+})
+
+it('takes very many keys', async () => {
+  const lock = new KeyedLock<number>()
+  const keys = Array.from({ length: 20_000 }, (_, i) => i)
+  expect(await lock.run(keys, () => lock.size)).toBe(keys.length)
+  expect(lock.size).toBe(0)
+})
+
+it('leaves a backend that does not listen, and gives back what comes late', async () => {
+  let grant = (): void => {}
+  const release = vi.fn(() => true)
+  const backend = {
+    acquire: () =>
+      new Promise<never>((resolve) => {
+        grant = () => resolve({ token: 1n, released: Promise.resolve(), release } as never)
+      }),
+  }
+  const lock = new KeyedLock({ backend })
+  const source = new CancellationTokenSource()
+  const left = lock.acquire('a', { signal: source.token })
+  await flush()
+  source.cancel()
+  await expect(left).rejects.toBe(source.token.error)
+  grant()
+  await flush()
+  expect(release).toHaveBeenCalledOnce()
+  expect(lock.size).toBe(0)
 })

@@ -30,6 +30,19 @@ describe('a timeout says who, and the time that was given', () => {
     })
   })
 
+  it('of a run', async () => {
+    const run = (limiter: Limiter, label?: string) =>
+      failureOf(limiter.run((token) => delay(1_000, { signal: token }), { runTimeout: 5, label }))
+    expect(await run(new Limiter(1, { name: 'api' }))).toMatchObject({
+      message: 'Limiter "api" timed out after 5 ms',
+      operation: 'Limiter "api"',
+    })
+    expect(await run(new Limiter(1))).toMatchObject({ message: 'Limiter timed out after 5 ms' })
+    expect(await run(new Limiter(1), 'job')).toMatchObject({
+      message: '"job" timed out after 5 ms',
+    })
+  })
+
   it('of a wait until all is given back', async () => {
     const semaphore = new AsyncSemaphore(1, { name: 'pool' })
     using _lease = await semaphore.acquire()

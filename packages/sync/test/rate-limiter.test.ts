@@ -542,3 +542,65 @@ describe('with a store', () => {
     await pass(1_000)
   })
 })
+
+describe('with a store that takes its time', () => {
+  const late = (ms: number): RateLimitStore => ({
+    consume: async () => {
+      await new Promise((resolve) => setTimeout(resolve, ms))
+      return { remainingPoints: 1, msBeforeNext: 0 }
+    },
+  })
+
+  it('who tries once can be cancelled, and gets nothing after close', async () => {
+    const limiter = new RateLimiter({ limit: 2, store: late(50), maxWaiting: 0 })
+    const source = new CancellationTokenSource()
+    const left = limiter.acquire({ timeout: 0, signal: source.token })
+    source.cancel()
+    await expect(left).rejects.toBe(source.token.error)
+    await pass(50)
+    const closed = limiter.acquire({ timeout: 0 })
+    limiter.close()
+    await expect(closed).rejects.toBeInstanceOf(ClosedError)
+    await pass(50)
+  })
+
+  it('never says to come back at once', async () => {
+    const limiter = new RateLimiter({ limit: 2, store: late(50) })
+    const waiting = limiter.acquire()
+    expect((await limiter.check()).retryAfter).toBeGreaterThan(0)
+    await pass(50)
+    expect((await waiting).held).toBe(true)
+  })
+})
+
+it('remembers what went, however the window changes', () => {
+  const limiter = new RateLimiter({ limit: 3, interval: 1_000, algorithm: 'sliding-window' })
+  for (let i = 0; i < 3; i++) limiter.tryAcquire()
+  limiter.update({ limit: 1 })
+  expect(limiter.available).toBe(0)
+  limiter.update({ limit: 4 })
+  expect(limiter.tryAcquire().allowed).toBe(true)
+  expect(limiter.tryAcquire()).toMatchObject({ allowed: false, retryAfter: 1_000 })
+})
+
+it('goes by timers that are driven without the clock', async () => {
+  vi.useRealTimers()
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+  const limiter = new RateLimiter({ limit: 1, interval: 60_000 })
+  expect(start(limiter, 3)).toEqual([])
+  await pass(0)
+  expect(limiter.waiting).toBe(2)
+  await pass(60_001)
+  expect(limiter.waiting).toBe(1)
+  await pass(60_001)
+  expect(limiter.waiting).toBe(0)
+})
+
+it.each([
+  ['storeTimeout', -1],
+  ['storeFailure', 'x'],
+  ['onStoreError', 5],
+  ['key', 5],
+])('checks %s without a store, too', (option, value) => {
+  expect(() => new RateLimiter({ limit: 1, [option]: value })).toThrow(`\`${option}\``)
+})

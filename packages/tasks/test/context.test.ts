@@ -12,6 +12,7 @@ import {
   currentTask,
   runTask,
   TaskGroup,
+  TaskManager,
   taskContext,
 } from '@uno-async/tasks'
 import { describe, expect, it } from 'vitest'
@@ -106,6 +107,24 @@ it('gets an error instead of a hang where it awaits its own group', async () => 
     await other.cancel()
   })
   await other.join()
+})
+
+it('gets an error, not a hang, where it awaits the shutdown of its manager without grace', async () => {
+  enableAsyncContext()
+  for (const end of ['shutdown', Symbol.asyncDispose] as const) {
+    const manager = new TaskManager({ name: 'app' })
+    const sibling = manager.createTask(forever)
+    const task = manager.createTask(async () => {
+      await delay(0)
+      await manager[end]()
+    })
+    expect(await failureOf(task)).toMatchObject({ message: expect.stringContaining('"app"') })
+    const report = await manager.shutdown()
+    expect([sibling.state, report.abandoned]).toEqual(['cancelled', []])
+  }
+  const manager = new TaskManager()
+  const task = manager.createTask(() => manager.shutdown({ grace: 20 }), { name: 'me' })
+  expect(await task).toMatchObject({ abandoned: [{ name: 'me' }] })
 })
 
 describe('cancelOnExit', () => {

@@ -9,7 +9,13 @@ import {
   isCancelled,
   TimeoutError,
 } from '@uno-async/core'
-import { type TaskGroup as Group, TaskGroup, TaskGroupError, taskPathOf } from '@uno-async/tasks'
+import {
+  cancelOnExit,
+  type TaskGroup as Group,
+  TaskGroup,
+  TaskGroupError,
+  taskPathOf,
+} from '@uno-async/tasks'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 
 const boom = new Error('boom')
@@ -1082,4 +1088,27 @@ it('takes the rejection of a cancelled task with what throws when it is looked a
     )
     expect(Object.is(thrown[0], error)).toBe(true)
   }
+})
+
+it('has no task whose signal lets nobody listen', async () => {
+  const signal = {
+    aborted: false,
+    addEventListener() {
+      throw boom
+    },
+    removeEventListener() {},
+  } as unknown as AbortSignal
+  const group = new TaskGroup()
+  expect(() => group.createTask(() => {}, { signal })).toThrow(boom)
+  expect(group.size).toBe(0)
+  await group.join()
+})
+
+it('takes only objects as options', async () => {
+  const group = new TaskGroup()
+  expect(() => group.adopt(Promise.resolve(), 5 as never)).toThrow(/`options`/)
+  for (const bad of [5, null]) {
+    await expect(group.whenSlotFree(bad as never)).rejects.toThrow(/`options`/)
+  }
+  expect(() => cancelOnExit(group, 5 as never)).toThrow(/`options`/)
 })

@@ -104,6 +104,29 @@ describe('shutdown', () => {
     expect(vi.getTimerCount()).toBe(0)
   })
 
+  it('gives each group its grace, and all that are left at once when one has used it up', async () => {
+    const manager = new TaskManager()
+    const slow = (duration: number) => (token: CancellationToken) =>
+      forever(token).catch(() => delay(duration))
+    for (const name of ['a', 'b']) {
+      manager.createGroup(name).createTask(slow(90), { name: `slow ${name}` })
+    }
+    manager.createGroup('c').createTask(() => new Promise(() => {}), { name: 'deaf' })
+    const shutdown = manager.shutdown({ grace: 100 })
+    await vi.advanceTimersByTimeAsync(191)
+    const report = await shutdown
+    expect(report.abandoned.map(({ name }) => name)).toEqual(['deaf'])
+  })
+
+  it('rejects for bad options', async () => {
+    const manager = new TaskManager()
+    await expect(manager.shutdown({ grace: -1 })).rejects.toThrow(RangeError)
+    await expect(manager.shutdown(5 as never)).rejects.toThrow(TypeError)
+    expect(manager.shuttingDown).toBe(false)
+    expect(() => manager.createGroup(undefined as never)).toThrow(/`name`/)
+    expect(() => manager.dump(5 as never)).toThrow(/`options`/)
+  })
+
   it('names those in nested groups too', async () => {
     const manager = new TaskManager()
     manager.createTask(

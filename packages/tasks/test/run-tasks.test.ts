@@ -515,3 +515,17 @@ describe('raceTasks', () => {
     expect(await failureOf(raceTasks([]))).toBeInstanceOf(RangeError)
   })
 })
+
+it.each([
+  ['a function', async () => 1],
+  ['a date', new Date()],
+  ['an expression', /x/],
+  ['an instance', new (class Tasks {})()],
+])('refuses %s, which is no record', async (_, tasks) => {
+  await expect(runTasks(tasks as never)).rejects.toThrow(/`tasks`/)
+})
+
+it('takes a record without a prototype', async () => {
+  const tasks = Object.assign(Object.create(null), { one: () => 1 })
+  expect(await runTasks(tasks)).toEqual({ one: 1 })
+})

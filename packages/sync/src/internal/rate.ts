@@ -59,13 +59,13 @@ export class Bucket implements Rate {
   }
 }
 
-/** Never more than `limit` in any `interval`: remembers when the last `limit` went. */
+/** Never more than `limit` in any `interval`: remembers when the last went, as many as the highest limit so far. */
 export class Window implements Rate {
   limit: number
   interval: number
   burst: number
   readonly grace = 0
-  #times: number[] = [] // a ring once there are `limit`
+  #times: number[] = [] // a ring once there are `limit`, or were before that shrank
   #oldest = 0
 
   constructor(limit: number, interval: number) {
@@ -80,7 +80,7 @@ export class Window implements Rate {
       if (this.#nth(middle) + this.interval <= now) low = middle + 1
       else high = middle
     }
-    return this.limit - this.#times.length + low
+    return Math.max(0, this.limit - this.#times.length + low)
   }
 
   turn(units: number, start: number): number {
@@ -96,14 +96,14 @@ export class Window implements Rate {
       if (this.#times.length < this.limit) this.#times.push(at)
       else {
         this.#times[this.#oldest] = at
-        this.#oldest = (this.#oldest + 1) % this.limit
+        this.#oldest = (this.#oldest + 1) % this.#times.length
       }
     }
   }
 
   update(limit: number, interval: number): void {
     const { length } = this.#times
-    this.#times = Array.from({ length }, (_, i) => this.#nth(i)).slice(-limit)
+    this.#times = Array.from({ length }, (_, i) => this.#nth(i))
     this.#oldest = 0
     this.limit = this.burst = limit
     this.interval = interval
