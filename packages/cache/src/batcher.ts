@@ -7,12 +7,13 @@ import {
   checkFunction,
   checkInteger,
   checkMilliseconds,
+  checkOptions,
   currentFrame,
   type Milliseconds,
   type Registration,
   runIn,
 } from '@uno-async/core'
-import { checkObject, listOf } from './internal/check.js'
+import { listOf } from './internal/check.js'
 import { executor, rejectLast, resolveLast } from './internal/deferred.js'
 import { isError, outcomes } from './internal/outcomes.js'
 import type { BatchResult } from './types.js'
@@ -57,8 +58,8 @@ class Claim<T, R> extends Call<T, R> {
   left = false
   readonly key: unknown
   readonly reject: (error: unknown) => void = rejectLast
-  registration: Registration | undefined = undefined
-  twins: Claim<T, R>[] | undefined = undefined // other calls for the same item
+  registration: Registration | undefined
+  twins: Claim<T, R>[] | undefined // other calls for the same item
 
   constructor(item: T, key: unknown) {
     super(item)
@@ -80,10 +81,10 @@ class Batch<T, R> {
   calls: Call<T, R>[] = []
   live = 0 // items that somebody wants
   due = false // waits for nothing but a free place
-  byKey: Map<unknown, Claim<T, R>> | undefined = undefined
-  window: CancellationTokenSource | undefined = undefined // while it waits for others
-  source: CancellationTokenSource | undefined = undefined // once it runs
-  ends: (() => void)[] | undefined = undefined // of those who wait for it to be over
+  byKey: Map<unknown, Claim<T, R>> | undefined
+  window: CancellationTokenSource | undefined // while it waits for others
+  source: CancellationTokenSource | undefined // once it runs
+  ends: (() => void)[] | undefined // of those who wait for it to be over
 }
 
 /**
@@ -126,10 +127,15 @@ export class AsyncBatcher<T, R> implements AsyncDisposable {
       items: readonly T[],
       token: CancellationToken,
     ) => BatchResult<T, R> | PromiseLike<BatchResult<T, R>>,
-    options: AsyncBatcherOptions<T> = {},
+    options?: AsyncBatcherOptions<T>,
   ) {
-    checkObject('options', options)
-    const { name, maxBatchSize = 100, maxWait = 0, concurrency = Infinity, keyOf } = options
+    const {
+      name,
+      maxBatchSize = 100,
+      maxWait = 0,
+      concurrency = Infinity,
+      keyOf,
+    } = checkOptions(options)
     if (name !== undefined && typeof name !== 'string') {
       throw badValue('name', 'a string', name, TypeError)
     }
@@ -195,9 +201,8 @@ export class AsyncBatcher<T, R> implements AsyncDisposable {
    *
    * @param options - `drop`: reject what waits instead of sending it off, default false
    */
-  async close(options: { drop?: boolean | undefined } = {}): Promise<void> {
-    checkObject('options', options)
-    const { drop = false } = options
+  async close(options?: { drop?: boolean | undefined }): Promise<void> {
+    const { drop = false } = checkOptions(options)
     if (typeof drop !== 'boolean') throw badValue('drop', 'a boolean', drop, TypeError)
     this.#closed = true
     if (drop) {

@@ -7,40 +7,32 @@ import {
   type Registration,
   runIn,
 } from '@uno-async/core'
-import type { CacheEntry, LoadContext, Loader } from '../types.js'
+import type { CacheEntry, GetOptions, LoadContext, Loader } from '../types.js'
+import { executor, rejectLast, resolveLast } from './deferred.js'
 import type { Entry } from './entry.js'
 import type { Group } from './group.js'
-import { Link, List } from './list.js'
+import { type Link, List } from './list.js'
+
+type Answer<V> = V | CacheEntry<V>
 
 /** Who waits for a flight. */
-export class Waiter<V> extends Link {
+export class Waiter<V> implements Link {
+  next: Link = this
+  prev: Link = this
+  list: List<never> | undefined
   readonly whole: boolean // wants the CacheEntry
   readonly strict: boolean // takes no old value
-  registration: Registration | undefined = undefined
-  reject!: (error: unknown) => void
-  readonly promise: Promise<V | CacheEntry<V>>
-  #resolve!: (answer: V | CacheEntry<V> | PromiseLike<V | CacheEntry<V>>) => void
+  registration: Registration | undefined
+  readonly promise: Promise<Answer<V>> = new Promise(executor)
+  readonly #resolve: (answer: Answer<V> | PromiseLike<Answer<V>>) => void = resolveLast as never
+  readonly reject: (error: unknown) => void = rejectLast
 
   constructor(whole: boolean, strict: boolean) {
-    super()
     this.whole = whole
     this.strict = strict
-    this.promise = new Promise((resolve, reject) => {
-      this.#resolve = resolve
-      this.reject = reject
-    })
   }
 
-  answer(
-    value: V,
-    source: CacheEntry<V>['source'],
-    state: CacheEntry<V>['state'] = 'fresh',
-    age: Milliseconds = 0,
-  ): void {
-    this.settle(this.whole ? { value, state, age, source, error: undefined } : value)
-  }
-
-  settle(answer: V | CacheEntry<V> | PromiseLike<V | CacheEntry<V>>): void {
+  settle(answer: Answer<V> | PromiseLike<Answer<V>>): void {
     this.registration?.dispose()
     this.#resolve(answer)
   }
@@ -54,19 +46,14 @@ export class Waiter<V> extends Link {
 class Context<K, V> implements LoadContext<K, V> {
   readonly key: K
   background: boolean
-  previous: LoadContext<K, V>['previous'] = undefined
+  previous: LoadContext<K, V>['previous']
   ttl: Milliseconds | undefined
   tags: readonly string[] | undefined
-  noStore: boolean | undefined = undefined
+  noStore: boolean | undefined
   readonly #flight: Flight<K, V>
 
-  constructor(
-    flight: Flight<K, V>,
-    background: boolean,
-    ttl: Milliseconds | undefined,
-    tags: readonly string[] | undefined,
-  ) {
-    this.key = flight.key
+  constructor(flight: Flight<K, V>, background: boolean, { ttl, tags }: GetOptions) {
+    this.key = flight.entry.key
     this.background = background
     this.ttl = ttl
     this.tags = tags
@@ -83,38 +70,41 @@ class Context<K, V> implements LoadContext<K, V> {
 }
 
 /** One load: who waits for it, and whether anything it brings is still wanted. To the loader, the frame in force. */
-export class Flight<K, V> implements Frame {
-  readonly key: K
+export class Flight<K, V> implements Frame, Link {
+  next: Link = this
+  prev: Link = this
+  list: List<never> | undefined
+  readonly entry: Entry<K, V>
   readonly load: Loader<K, V>
   readonly context: Context<K, V>
   readonly asked: number // by the clock on the wall, if there is a second tier
-  crowd: Waiter<V> | undefined = undefined // the one for all who can neither leave nor have special wishes
-  readonly waiters: List<Waiter<V>> = new List() // the others
-  values: Frame['values'] = undefined
-  since: number | undefined = undefined // the loader was called; only where it matters how long it takes
-  current = true // what it brings may be kept
+  crowd: Waiter<V> | undefined // the one for all who can neither leave nor have special wishes
+  waiters: List<Waiter<V>> | undefined // the others, once there are any
+  values: Frame['values']
+  since: number | undefined // the loader was called; only where it matters how long it takes
+  current = true // the one of its entry: what it brings may be kept
   over = false
   pinned = false // goes on even if nobody waits
   slow = false // the soft timeout has passed
-  soft: Registration | undefined = undefined
-  landed: (() => void) | undefined = undefined
-  voided: Set<string> | undefined = undefined // tags that were invalidated since it began
-  group: Group<K, V> | undefined = undefined
+  soft: Registration | undefined
+  landed: (() => void) | undefined
+  voided: Set<string> | undefined // tags that were invalidated since it began
+  group: Group<K, V> | undefined
   #source: CancellationTokenSource | undefined // once somebody looks at the token
-  #reason: unknown = undefined // of its cancellation
+  #reason: unknown // of its cancellation
 
   constructor(
-    key: K,
+    entry: Entry<K, V>,
     load: Loader<K, V>,
     background: boolean,
-    options: { ttl?: Milliseconds | undefined; tags?: readonly string[] | undefined },
+    options: GetOptions,
     source: CancellationTokenSource | undefined,
     asked: number,
   ) {
-    this.key = key
+    this.entry = entry
     this.load = load
     this.asked = asked
-    this.context = new Context(this as Flight<K, V>, background, options.ttl, options.tags)
+    this.context = new Context(this as Flight<K, V>, background, options)
     this.#source = source
   }
 
@@ -137,21 +127,32 @@ export class Flight<K, V> implements Frame {
 
   join(whole: boolean, strict: boolean, token: CancellationToken | undefined): Waiter<V> {
     const waiter = new Waiter<V>(whole, strict)
-    if (whole || strict || token) this.waiters.push(waiter)
+    if (whole || strict || token) (this.waiters ??= new List()).push(waiter)
     else this.crowd = waiter
     return waiter
   }
 
   /** How many wait, the crowd being one. */
   get count(): number {
-    return this.waiters.count + (this.crowd ? 1 : 0)
+    return (this.waiters ? this.waiters.count : 0) + (this.crowd ? 1 : 0)
   }
 
   /** Takes out one who waits. */
-  next(): Waiter<V> | undefined {
+  shift(): Waiter<V> | undefined {
     const { crowd } = this
     this.crowd = undefined
-    return crowd ?? this.waiters.take()
+    return crowd ?? this.waiters?.take()
+  }
+
+  answer(
+    value: V,
+    source: CacheEntry<V>['source'],
+    state: CacheEntry<V>['state'] = 'fresh',
+    age: Milliseconds = 0,
+  ): void {
+    for (let waiter = this.shift(); waiter; waiter = this.shift()) {
+      waiter.settle(waiter.whole ? { value, state, age, source, error: undefined } : value)
+    }
   }
 
   /** Its token is of no use any more. */
@@ -164,10 +165,12 @@ export class Flight<K, V> implements Frame {
     this.#source?.cancel(reason)
   }
 
-  remember(entry: Entry<K, V>): void {
-    this.context.previous = { value: entry.value, age: performance.now() - entry.since }
+  /** Does what it brings have a tag that was invalidated? */
+  isVoid(tags: readonly string[] | undefined = this.context.tags): boolean {
+    const { voided } = this
+    return voided !== undefined && !!tags?.some((tag) => voided.has(tag))
   }
 }
 
-const callLoader = <K, V>({ load, key, context }: Flight<K, V>): V | PromiseLike<V> =>
-  load(key, context)
+const callLoader = <K, V>({ load, entry, context }: Flight<K, V>): V | PromiseLike<V> =>
+  load(entry.key, context)
