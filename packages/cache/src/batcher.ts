@@ -58,8 +58,8 @@ class Claim<T, R> extends Call<T, R> {
   left = false
   readonly key: unknown
   readonly reject: (error: unknown) => void = rejectLast
-  registration: Registration | undefined
-  twins: Claim<T, R>[] | undefined // other calls for the same item
+  registration: Registration | undefined = undefined
+  twins: Claim<T, R>[] | undefined = undefined // other calls for the same item
 
   constructor(item: T, key: unknown) {
     super(item)
@@ -81,10 +81,10 @@ class Batch<T, R> {
   calls: Call<T, R>[] = []
   live = 0 // items that somebody wants
   due = false // waits for nothing but a free place
-  byKey: Map<unknown, Claim<T, R>> | undefined
-  window: CancellationTokenSource | undefined // while it waits for others
-  source: CancellationTokenSource | undefined // once it runs
-  ends: (() => void)[] | undefined // of those who wait for it to be over
+  byKey: Map<unknown, Claim<T, R>> | undefined = undefined
+  window: CancellationTokenSource | undefined = undefined // while it waits for others
+  source: CancellationTokenSource | undefined = undefined // once it runs
+  ends: (() => void)[] | undefined = undefined // of those who wait for it to be over
 }
 
 /**

@@ -39,7 +39,7 @@ export class AsyncCache<K, V> implements AsyncDisposable {
   readonly #settings: Settings<K, V>
   readonly #memory: Memory<K, V>
   readonly #loads: Loads<K, V>
-  #closing: Promise<void> | undefined
+  #closing: Promise<void> | undefined = undefined
 
   /** @throws TypeError, RangeError */
   constructor(options?: AsyncCacheOptions<K, V>) {
@@ -137,13 +137,12 @@ export class AsyncCache<K, V> implements AsyncDisposable {
 
   /** The value at hand, fresh or not, else undefined. Changes nothing. */
   peek(key: K): V | undefined {
-    const entry = this.#memory.find(key)
-    return entry?.failed ? undefined : entry?.value
+    return this.#memory.find(key)?.value
   }
 
   /** Is there a value at hand, fresh or not? Changes nothing. */
   has(key: K): boolean {
-    return this.#memory.find(key)?.failed === false
+    return this.#memory.find(key) !== undefined
   }
 
   /**
@@ -160,7 +159,7 @@ export class AsyncCache<K, V> implements AsyncDisposable {
     if (this.#loads.closed) throw this.#loads.closedError()
     const given = checkOptions(options)
     checkAsk(given)
-    const stored = this.#memory.put(key, value, given, 0, Date.now())
+    const stored = this.#memory.put(key, value, given, Date.now())
     this.#loads.supersede(key, value)
     await this.#memory.settle(stored)
   }

@@ -19,7 +19,7 @@ export class Details {
   /** The value is the error of a load. */
   readonly failed: boolean
   weight = 1
-  failure: Failure | undefined // the last refresh, if it failed
+  failure: Failure | undefined = undefined // the last refresh, if it failed
 
   constructor(tags?: readonly string[], created = 0, took: Milliseconds = 0, failed = false) {
     this.tags = tags
@@ -34,19 +34,19 @@ export class Details {
  * scale. There are many of these: each field less makes loads faster, as there is less to move for the collector.
  */
 export class Entry<K, V> implements Link {
-  // What a hit looks at comes first, and lies together.
+  // What a hit looks at comes first, and lies together: no class to extend.
   freshUntil: number | undefined = -Infinity // undefined: for ever; -Infinity: there is no value
-  promise: Promise<V> | undefined // of the value, once somebody has read it
+  promise: Promise<V> | undefined = undefined // of the value, once somebody has read it
   hits = 0 // since the eviction last looked, at most 3
   value: V = undefined as V
-  details: Details | undefined
-  flight: Flight<K, V> | undefined
+  details: Details | undefined = undefined
+  flight: Flight<K, V> | undefined = undefined
   since = 0 // settled then
   slot = -1 // in the heap of what expires
   readonly key: K
   next: Link = this
   prev: Link = this
-  list: List<never> | undefined
+  list: List<never> | undefined = undefined
 
   constructor(key: K) {
     this.key = key

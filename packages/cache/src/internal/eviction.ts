@@ -4,7 +4,7 @@ import { type Link, List, unlink } from './list.js'
 class Ghost<K> implements Link {
   next: Link = this
   prev: Link = this
-  list: List<never> | undefined
+  list: List<never> | undefined = undefined
   readonly key: K
 
   constructor(key: K) {

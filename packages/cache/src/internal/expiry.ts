@@ -7,7 +7,7 @@ export class Expiry<K, V> {
   readonly #done: () => void
   #heap: Entry<K, V>[] = []
   #times: number[] = [] // when each of them expires
-  #timer: Registration | undefined
+  #timer: Registration | undefined = undefined
   #at = Infinity // when the timer rings: not after the first expires
 
   constructor(drop: (entry: Entry<K, V>) => void, done: () => void) {

@@ -19,10 +19,10 @@ type Answer<V> = V | CacheEntry<V>
 export class Waiter<V> implements Link {
   next: Link = this
   prev: Link = this
-  list: List<never> | undefined
+  list: List<never> | undefined = undefined
   readonly whole: boolean // wants the CacheEntry
   readonly strict: boolean // takes no old value
-  registration: Registration | undefined
+  registration: Registration | undefined = undefined
   readonly promise: Promise<Answer<V>> = new Promise(executor)
   readonly #resolve: (answer: Answer<V> | PromiseLike<Answer<V>>) => void = resolveLast as never
   readonly reject: (error: unknown) => void = rejectLast
@@ -43,80 +43,69 @@ export class Waiter<V> implements Link {
   }
 }
 
-class Context<K, V> implements LoadContext<K, V> {
-  readonly key: K
-  background: boolean
-  previous: LoadContext<K, V>['previous']
-  ttl: Milliseconds | undefined
-  tags: readonly string[] | undefined
-  noStore: boolean | undefined
-  readonly #flight: Flight<K, V>
-
-  constructor(flight: Flight<K, V>, background: boolean, { ttl, tags }: GetOptions) {
-    this.key = flight.entry.key
-    this.background = background
-    this.ttl = ttl
-    this.tags = tags
-    this.#flight = flight
-  }
-
-  get token(): CancellationToken {
-    return this.#flight.token
-  }
-
-  get signal(): AbortSignal {
-    return this.token.signal
-  }
-}
-
-/** One load: who waits for it, and whether anything it brings is still wanted. To the loader, the frame in force. */
-export class Flight<K, V> implements Frame, Link {
+/**
+ * One load: who waits for it, and whether anything it brings is still wanted. To its loader both the context it is
+ * given and the frame in force, so that neither costs anything.
+ */
+export class Flight<K, V> implements LoadContext<K, V>, Frame, Link {
   next: Link = this
   prev: Link = this
-  list: List<never> | undefined
+  list: List<never> | undefined = undefined
   readonly entry: Entry<K, V>
   readonly load: Loader<K, V>
-  readonly context: Context<K, V>
+  background: boolean
+  previous: LoadContext<K, V>['previous'] = undefined
+  ttl: Milliseconds | undefined
+  tags: readonly string[] | undefined
+  noStore: boolean | undefined = undefined
   readonly asked: number // by the clock on the wall, if there is a second tier
-  crowd: Waiter<V> | undefined // the one for all who can neither leave nor have special wishes
-  waiters: List<Waiter<V>> | undefined // the others, once there are any
-  values: Frame['values']
-  since: number | undefined // the loader was called; only where it matters how long it takes
+  crowd: Waiter<V> | undefined = undefined // the one for all who can neither leave nor have special wishes
+  waiters: List<Waiter<V>> | undefined = undefined // the others, once there are any
+  values: Frame['values'] = undefined
+  since: number | undefined = undefined // the loader was called; only where it matters how long it takes
   current = true // the one of its entry: what it brings may be kept
   over = false
   pinned = false // goes on even if nobody waits
   slow = false // the soft timeout has passed
-  soft: Registration | undefined
-  landed: (() => void) | undefined
-  voided: Set<string> | undefined // tags that were invalidated since it began
-  group: Group<K, V> | undefined
-  #source: CancellationTokenSource | undefined // once somebody looks at the token
-  #reason: unknown // of its cancellation
+  soft: Registration | undefined = undefined
+  landed: (() => void) | undefined = undefined
+  voided: Set<string> | undefined = undefined // tags that were invalidated since it began
+  group: Group<K, V> | undefined = undefined
+  source: CancellationTokenSource | undefined = undefined // once somebody looks at the token
+  #reason: unknown = undefined // of its cancellation
 
   constructor(
     entry: Entry<K, V>,
     load: Loader<K, V>,
     background: boolean,
-    options: GetOptions,
-    source: CancellationTokenSource | undefined,
+    { ttl, tags }: GetOptions,
     asked: number,
   ) {
     this.entry = entry
     this.load = load
     this.asked = asked
-    this.context = new Context(this as Flight<K, V>, background, options)
-    this.#source = source
+    this.background = background
+    this.ttl = ttl
+    this.tags = tags
+  }
+
+  get key(): K {
+    return this.entry.key
   }
 
   /** Most loaders never look: then there is none. */
   get token(): CancellationToken {
-    let source = this.#source
+    let source = this.source
     if (!source) {
-      this.#source = source = new CancellationTokenSource()
+      source = this.source = new CancellationTokenSource()
       if (this.#reason !== undefined) source.cancel(this.#reason)
       else if (this.over) source.close()
     }
     return source.token
+  }
+
+  get signal(): AbortSignal {
+    return this.token.signal
   }
 
   /** Calls the loader. */
@@ -157,20 +146,22 @@ export class Flight<K, V> implements Frame, Link {
 
   /** Its token is of no use any more. */
   close(): void {
-    this.#source?.close()
+    this.source?.close()
   }
 
   cancel(reason: unknown): void {
     this.#reason ??= reason
-    this.#source?.cancel(reason)
+    this.source?.cancel(reason)
   }
 
   /** Does what it brings have a tag that was invalidated? */
-  isVoid(tags: readonly string[] | undefined = this.context.tags): boolean {
+  isVoid(tags = this.tags): boolean {
     const { voided } = this
     return voided !== undefined && !!tags?.some((tag) => voided.has(tag))
   }
 }
 
-const callLoader = <K, V>({ load, entry, context }: Flight<K, V>): V | PromiseLike<V> =>
-  load(entry.key, context)
+function callLoader<K, V>(flight: Flight<K, V>): V | PromiseLike<V> {
+  const { load, key } = flight
+  return load(key, flight)
+}

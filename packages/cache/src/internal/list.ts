@@ -19,7 +19,7 @@ export function unlink(link: Link): void {
 export class List<L extends Link> implements Link {
   next: Link = this
   prev: Link = this
-  list: List<never> | undefined
+  list: List<never> | undefined = undefined
   count = 0
 
   get oldest(): L | undefined {

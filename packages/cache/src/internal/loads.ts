@@ -100,18 +100,19 @@ export class Loads<K, V> {
       token?.throwIfCancelled()
       if (this.closed) throw this.closedError()
       checkAsk(options)
-      const own = load === undefined ? options.load : load
-      if (own !== undefined) checkFunction('load', own)
+      const given = load === undefined ? options.load : load
+      if (given !== undefined) checkFunction('load', given)
+      const loader = given ?? group?.load ?? this.#load
       const entry = this.#memory.entries.get(key)
       if (entry?.held && !forceRefresh) {
-        const served = this.#serve(entry, own, options, whole, group)
+        const served = this.#serve(entry, loader, options, whole, group)
         if (served !== undefined) return served
       }
       const flying = entry?.flight
       if (flying?.slow && !strict && this.#memory.isKept(flying.entry)) {
         return this.#serveOld(flying.entry, whole)
       }
-      const flight = flying ?? this.#start(key, entry, own, options, false, group)
+      const flight = flying ?? this.#start(key, entry, loader, options, false, group)
       this.stats.misses++
       const { crowd } = flight
       if (crowd && !whole && !strict && !token) return crowd.promise.then()
@@ -129,7 +130,7 @@ export class Loads<K, V> {
   /** Answers with what is at hand, if it may; begins to refresh it, if it should. */
   #serve(
     entry: Entry<K, V>,
-    load: Loader<K, V> | undefined,
+    loader: Loader<K, V> | undefined,
     options: GetOptions,
     whole: boolean,
     group: Group<K, V> | undefined,
@@ -149,9 +150,8 @@ export class Loads<K, V> {
     const answer = whole
       ? Promise.resolve(entry.tell(fresh ? 'fresh' : 'stale', now))
       : entry.settled
-    const refresh = !tired && (!fresh || this.#isDue(entry, -late)) && !entry.flight
-    if (refresh && this.#loader(load, group)) {
-      this.#launch(this.#start(key, entry, load, options, true, group), false)
+    if (loader && !tired && !entry.flight && (!fresh || this.#isDue(entry, -late))) {
+      this.#launch(this.#start(key, entry, loader, options, true, group), false)
     }
     return answer
   }
@@ -169,32 +169,24 @@ export class Loads<K, V> {
       : left < refreshAhead
   }
 
-  #loader(load: Loader<K, V> | undefined, group?: Group<K, V>): Loader<K, V> | undefined {
-    return load ?? group?.load ?? this.#load
-  }
-
   #start(
     key: K,
     known: Entry<K, V> | undefined,
-    asked: Loader<K, V> | undefined,
+    loader: Loader<K, V> | undefined,
     options: GetOptions,
     background: boolean,
-    group?: Group<K, V>,
+    group: Group<K, V> | undefined,
   ): Flight<K, V> {
-    const memory = this.#memory
+    const { tier, who } = this.#memory
+    const { loadTimeout: timeout } = this.#settings
     // Without a loader the second tier may still have it.
-    const own = this.#loader(asked, group) ?? (memory.tier && missing)
-    const load: Loader<K, V> = checkFunction('load', own as Loader<K, V>)
-    const source = this.#limit(!background)
-    const entry = known ?? memory.open(key)
-    const flight = new Flight(
-      entry,
-      load,
-      background,
-      options,
-      source,
-      memory.tier ? Date.now() : 0,
-    )
+    const load = checkFunction('load', (loader ?? (tier && missing)) as Loader<K, V>)
+    const entry = known ?? this.#memory.open(key)
+    const flight = new Flight(entry, load, background, options, tier ? Date.now() : 0)
+    if (timeout < Infinity) {
+      const message = `${who}: load timed out after ${timeout} ms`
+      flight.source = new CancellationTokenSource({ timeout, message, ref: !background })
+    }
     if (group?.load === load) {
       flight.group = group
       group.expect()
@@ -203,13 +195,6 @@ export class Loads<K, V> {
     this.#flights.push(flight)
     if (background) this.#pin(flight)
     return flight
-  }
-
-  #limit(ref: boolean): CancellationTokenSource | undefined {
-    const { loadTimeout: timeout } = this.#settings
-    if (timeout === Infinity) return
-    const message = `${this.#memory.who}: load timed out after ${timeout} ms`
-    return new CancellationTokenSource({ timeout, message, ref })
   }
 
   #pin(flight: Flight<K, V>): void {
@@ -224,11 +209,11 @@ export class Loads<K, V> {
   }
 
   #launch(flight: Flight<K, V>, askTier: boolean): void {
-    const { entry, context } = flight
+    const { entry } = flight
     const { softTimeout } = this.#settings
     const { tier } = this.#memory
-    if (!entry.failed && this.#memory.isKept(entry)) {
-      context.previous = { value: entry.value, age: performance.now() - entry.since }
+    if (this.#memory.isKept(entry)) {
+      flight.previous = { value: entry.value, age: performance.now() - entry.since }
       if (softTimeout < Infinity && !flight.pinned) {
         flight.soft = CancellationToken.timeout(softTimeout).onCancelled(() => this.#soften(flight))
       }
@@ -236,7 +221,10 @@ export class Loads<K, V> {
     if (!tier || !askTier) return this.#run(flight)
     tier.read(entry.key).then(
       (envelope) => this.#adopt(flight, envelope),
-      (error) => this.#fail(flight, error),
+      (error) => {
+        this.#fail(flight, error)
+        this.#run(flight)
+      },
     )
   }
 
@@ -254,38 +242,36 @@ export class Loads<K, V> {
 
   /** Goes on with what the second tier had. */
   #adopt(flight: Flight<K, V>, envelope: Envelope<V> | undefined): void {
-    if (flight.over) return flight.group?.skip()
+    const { entry } = flight
     const memory = this.#memory
-    const { entry, context } = flight
     const { value, created = 0, ttl, tags } = envelope ?? ({} as Partial<Envelope<V>>)
     const newer = memory.isKept(entry) && (entry.details?.created ?? 0) >= created
-    if (envelope && !flight.isVoid(tags) && !newer) {
+    if (envelope && !flight.over && !flight.isVoid(tags) && !newer) {
       const lasts = ttl ?? Infinity
       const age = Math.max(0, Date.now() - created)
-      const late = age - lasts
+      const fresh = age < lasts
+      flight.previous = { value: value as V, age }
       try {
         memory.keep(entry.key, value as V, lasts, age, new Details(tags, created), flight)
-      } catch (error) {
-        flight.group?.skip()
-        return this.#fail(flight, error)
-      }
-      context.previous = { value: value as V, age }
-      if (late < this.#settings.staleWhileRevalidate || late < 0) {
-        flight.answer(value as V, 'store', late < 0 ? 'fresh' : 'stale', age)
-        if (late < 0) {
-          flight.group?.skip()
-          this.#end(flight)
-        } else {
-          context.background = true
-          this.#pin(flight)
+        if (!flight.over && age - lasts < this.#settings.staleWhileRevalidate) {
+          flight.answer(value as V, 'store', fresh ? 'fresh' : 'stale', age)
+          if (fresh) this.#end(flight)
+          else {
+            flight.background = true
+            this.#pin(flight)
+          }
         }
+        memory.tell()
+      } catch (error) {
+        this.#fail(flight, error)
       }
-      memory.tell()
     }
-    if (!flight.over) this.#run(flight)
+    this.#run(flight)
   }
 
+  /** Calls the loader, unless the flight is over: those who load together need not wait for it then. */
   #run(flight: Flight<K, V>): void {
+    if (flight.over) return flight.group?.skip()
     const { loadTimeout, refreshAhead } = this.#settings
     if (refreshAhead === 'probabilistic') flight.since = performance.now()
     this.stats.loads++
@@ -309,8 +295,7 @@ export class Loads<K, V> {
   }
 
   #done(flight: Flight<K, V>, value: V): void {
-    const { entry, context, asked, since } = flight
-    const { key } = entry
+    const { key, tags } = flight
     const memory = this.#memory
     const { awaitStore, disposeValues } = this.#settings
     if (flight.over) {
@@ -319,10 +304,9 @@ export class Loads<K, V> {
     }
     let stored: Promise<unknown> | undefined
     try {
-      if (context.tags !== undefined) checkTags(context.tags)
-      if (flight.current && !context.noStore && !flight.isVoid()) {
-        const took = since === undefined ? 0 : performance.now() - since
-        stored = memory.put(key, value, context, took, asked, flight)
+      if (tags !== undefined) checkTags(tags)
+      if (flight.current && !flight.noStore && !flight.isVoid()) {
+        stored = memory.put(key, value, flight, flight.asked, flight)
       }
     } catch (error) {
       return this.#fail(flight, error)
@@ -342,7 +326,7 @@ export class Loads<K, V> {
     const { staleIfError, refreshBackoff, errorTtl } = this.#settings
     const memory = this.#memory
     const now = performance.now()
-    const old = flight.current && !entry.failed && memory.isKept(entry)
+    const old = flight.current && memory.isKept(entry)
     if (old) {
       entry.details ??= new Details()
       entry.details.failure = { error, retryAt: now + refreshBackoff }

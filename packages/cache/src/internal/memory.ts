@@ -54,22 +54,18 @@ export class Memory<K, V> {
 
   /** Has it a value that one may answer with, and nothing else to do? */
   isFresh(entry: Entry<K, V>): boolean {
-    const { freshUntil = Infinity, failed } = entry
-    return freshUntil !== -Infinity && !failed && freshUntil - this.#ahead > performance.now()
+    return !entry.failed && lasts(entry, -this.#ahead)
   }
 
-  /** The one of `key`, if it has a value that is not yet gone; leaves everything as it is. */
+  /** Has it a value, no error, that is not yet gone? */
+  isKept(entry: Entry<K, V>): boolean {
+    return !entry.failed && lasts(entry, this.#grace)
+  }
+
+  /** The one of `key`, if it is kept; leaves everything as it is. */
   find(key: K): Entry<K, V> | undefined {
     const entry = this.entries.get(key)
     return entry !== undefined && this.isKept(entry) ? entry : undefined
-  }
-
-  /** Has it a value that is not yet gone? */
-  isKept(entry: Entry<K, V>): boolean {
-    const { freshUntil } = entry
-    // The clock is not looked at where it does not matter.
-    if (freshUntil === undefined || freshUntil === -Infinity) return freshUntil === undefined
-    return freshUntil + (entry.failed ? 0 : this.#grace) > performance.now()
   }
 
   /** A new one, for a value or a flight to come. */
@@ -132,26 +128,28 @@ export class Memory<K, V> {
   put(
     key: K,
     value: V,
-    { ttl: asked, tags }: GetOptions,
-    took: Milliseconds,
-    askedAt: number,
+    { ttl: wanted, tags }: GetOptions,
+    asked: number,
     flight?: Flight<K, V>,
   ): Promise<unknown> | undefined {
-    const ttl = this.#ttlOf(key, value, asked)
+    const ttl = this.#ttlOf(key, value, wanted)
     const { tier } = this
     tier?.idOf(key)
     const created = tier ? Date.now() : 0
+    const took = flight?.since === undefined ? 0 : performance.now() - flight.since
     const plain = !tags && !created && !took
     this.keep(key, value, ttl, 0, plain ? undefined : new Details(tags, created, took), flight)
     if (!tier || flight?.current === false) return
     const keep = ttl + this.#grace
-    const store = (): Promise<unknown> =>
-      tier.write(
-        key,
-        { uno: 1, value, asked: askedAt, created, ttl: ttl === Infinity ? null : ttl, tags },
-        keep,
-      )
-    return this.track(keep > 0 ? store() : tier.delete(key))
+    const envelope = {
+      uno: 1,
+      value,
+      asked,
+      created,
+      ttl: ttl === Infinity ? null : ttl,
+      tags,
+    } as const
+    return this.track(keep > 0 ? tier.write(key, envelope, keep) : tier.delete(key))
   }
 
   drop(entry: Entry<K, V>, reason: EvictReason): void {
@@ -282,6 +280,11 @@ export class Memory<K, V> {
     else this.#holds.delete(value)
     return !left
   }
+}
+
+/** Is its value to last for so long after it was fresh? The clock is not looked at where it does not matter. */
+function lasts<K, V>({ freshUntil, held }: Entry<K, V>, longer: Milliseconds): boolean {
+  return freshUntil === undefined || (held && freshUntil + longer > performance.now())
 }
 
 function checkWeight(weight: unknown): number {

@@ -158,10 +158,8 @@ const tagKey = (tag: string): string => `uno-async:tag:${tag}`
 function defaultKey(key: unknown): string {
   const type = key === null ? 'null' : typeof key
   // As it is, but where that could be taken for something else.
-  if (type === 'string')
-    return /^(string|number|bigint|boolean|null|undefined|uno-async):/.test(key as string)
-      ? `string:${key}`
-      : (key as string)
-  if (/number|bigint|boolean|null|undefined/.test(type)) return `${type}:${key}`
+  const prefixes = /^(string|number|bigint|boolean|null|undefined|uno-async):/
+  if (type === 'string' && !prefixes.test(key as string)) return key as string
+  if (prefixes.test(`${type}:`)) return `${type}:${key}`
   throw badValue('storeKey', 'given for keys that are not primitive', key, TypeError)
 }
