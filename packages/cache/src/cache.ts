@@ -39,6 +39,10 @@ export class AsyncCache<K, V> implements AsyncDisposable {
   readonly #settings: Settings<K, V>
   readonly #memory: Memory<K, V>
   readonly #loads: Loads<K, V>
+  // What a hit needs is at hand here, too: each look elsewhere shows.
+  readonly #entries: Memory<K, V>['entries']
+  readonly #eviction: Memory<K, V>['eviction']
+  readonly #stats: Loads<K, V>['stats']
   #closing: Promise<void> | undefined = undefined
 
   /** @throws TypeError, RangeError */
@@ -46,6 +50,9 @@ export class AsyncCache<K, V> implements AsyncDisposable {
     this.#settings = new Settings(options)
     this.#memory = new Memory(this.#settings)
     this.#loads = new Loads(this.#settings, this.#memory)
+    this.#entries = this.#memory.entries
+    this.#eviction = this.#memory.eviction
+    this.#stats = this.#loads.stats
   }
 
   /** How many entries there are; errors that are being remembered count, loads in flight do not. */
@@ -62,7 +69,7 @@ export class AsyncCache<K, V> implements AsyncDisposable {
   stats(): CacheStats {
     const { size, weight } = this
     const { evictions } = this.#memory
-    return { ...this.#loads.stats, evictions, size, weight, loading: this.#loads.count }
+    return { ...this.#stats, evictions, size, weight, loading: this.#loads.count }
   }
 
   /**
@@ -75,29 +82,21 @@ export class AsyncCache<K, V> implements AsyncDisposable {
   get(key: K, options?: AskOptions<K, V>): Promise<V>
   get(key: K, load?: Loader<K, V> | AskOptions<K, V>, options?: GetOptions): Promise<V> {
     if (options === undefined && (load === undefined || typeof load === 'function')) {
-      const entry = this.#memory.entries.get(key)
+      const entry = this.#entries.get(key)
       if (entry !== undefined) {
-        // The clock is not looked at for what never expires.
         if (entry.freshUntil === undefined || this.#memory.isFresh(entry)) {
-          this.#loads.stats.hits++
-          this.#memory.eviction?.hit(entry)
-          return entry.settled
+          this.#stats.hits++
+          this.#eviction?.hit(entry)
+          return entry.promise ?? entry.settled
         }
         const crowd = entry.held ? undefined : entry.flight?.crowd
         if (crowd !== undefined) {
-          this.#loads.stats.misses++
+          this.#stats.misses++
           return crowd.promise.then() as Promise<V>
         }
       }
     }
-    const given = typeof load === 'object' && load !== null
-    return this.#loads.ask(
-      key,
-      given ? undefined : load,
-      given ? load : options,
-      false,
-      false,
-    ) as Promise<V>
+    return this.#loads.ask(key, load, options, false, false) as Promise<V>
   }
 
   /** Like `get`, and tells how fresh the value is and where it comes from. */

@@ -1,18 +1,17 @@
 import { CancellationToken, type Registration } from '@uno-async/core'
 import type { Entry } from './entry.js'
+import type { Memory } from './memory.js'
 
 /** Which entry expires next: a heap, and at most one timer, for the first of them. It keeps no process alive. */
 export class Expiry<K, V> {
-  readonly #drop: (entry: Entry<K, V>) => void
-  readonly #done: () => void
+  readonly #memory: Memory<K, V>
   #heap: Entry<K, V>[] = []
   #times: number[] = [] // when each of them expires
   #timer: Registration | undefined = undefined
   #at = Infinity // when the timer rings: not after the first expires
 
-  constructor(drop: (entry: Entry<K, V>) => void, done: () => void) {
-    this.#drop = drop
-    this.#done = done
+  constructor(memory: Memory<K, V>) {
+    this.#memory = memory
   }
 
   /** Anew, if it has a place already. */
@@ -49,9 +48,11 @@ export class Expiry<K, V> {
     this.#timer = CancellationToken.timeout(after).onCancelled(() => {
       this.#disarm()
       const now = performance.now()
-      while ((this.#times[0] as number) <= now) this.#drop(this.#heap[0] as Entry<K, V>)
+      while ((this.#times[0] as number) <= now) {
+        this.#memory.drop(this.#heap[0] as Entry<K, V>, 'expired')
+      }
       if (this.#heap.length) this.#arm()
-      this.#done()
+      this.#memory.tell()
     })
   }
 

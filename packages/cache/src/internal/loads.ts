@@ -84,23 +84,23 @@ export class Loads<K, V> {
     }
   }
 
-  /** What is at hand at once, else what is loaded; `load` or `options.load` instead of the cache's own. */
+  /** What is at hand at once, else what is loaded: by `how` if that is no object, else as its `load` says. */
   ask(
     key: K,
-    load: Loader<K, V> | undefined,
+    how: Loader<K, V> | AskOptions<K, V> | undefined,
     asked: AskOptions<K, V> | undefined,
     whole: boolean,
     strict: boolean,
     group?: Group<K, V>,
   ): Promise<V | CacheEntry<V>> {
     try {
-      const options = checkOptions(asked)
+      const options: AskOptions<K, V> = checkOptions(typeof how === 'object' ? how : asked)
       const { signal, forceRefresh = strict } = options
       const token = signal === undefined ? undefined : CancellationToken.from(signal)
       token?.throwIfCancelled()
       if (this.closed) throw this.closedError()
       checkAsk(options)
-      const given = load === undefined ? options.load : load
+      const given = typeof how === 'object' ? options.load : (how ?? options.load)
       if (given !== undefined) checkFunction('load', given)
       const loader = given ?? group?.load ?? this.#load
       const entry = this.#memory.entries.get(key)

@@ -22,10 +22,7 @@ export class Memory<K, V> {
   readonly #ahead: Milliseconds // who reads what is fresh for less than this must look closer
   readonly #grace: Milliseconds // how long what is no longer fresh is kept
   readonly #byTag = new Map<string, Set<Entry<K, V>>>()
-  readonly #expiry = new Expiry<K, V>(
-    (entry) => this.drop(entry, 'expired'),
-    () => this.tell(),
-  )
+  readonly #expiry: Expiry<K, V> = new Expiry(this as Memory<K, V>)
   #gone: [key: K, value: V, reason: EvictReason][] = [] // not yet told
   readonly #holds = new Map<V, number>() // how many entries have it, or had and are not told; for `disposeValues`
   #telling = false
@@ -39,12 +36,7 @@ export class Memory<K, V> {
     this.who = name === undefined ? 'AsyncCache' : `AsyncCache "${name}"`
     this.#settings = settings
     this.#ahead = refreshAhead === 'probabilistic' ? Infinity : refreshAhead
-    this.tier =
-      settings.store === undefined
-        ? undefined
-        : new Tier(settings.store, this.who, settings.storeKey, settings.storeTimeout, (...what) =>
-            this.report(...what),
-          )
+    this.tier = settings.store === undefined ? undefined : new Tier(settings, this as Memory<K, V>)
     this.#grace = Math.max(settings.staleWhileRevalidate, settings.staleIfError)
     this.eviction =
       maxSize < Infinity || maxWeight < Infinity
@@ -54,12 +46,12 @@ export class Memory<K, V> {
 
   /** Has it a value that one may answer with, and nothing else to do? */
   isFresh(entry: Entry<K, V>): boolean {
-    return !entry.failed && lasts(entry, -this.#ahead)
+    return lasts(entry, -this.#ahead)
   }
 
   /** Has it a value, no error, that is not yet gone? */
   isKept(entry: Entry<K, V>): boolean {
-    return !entry.failed && lasts(entry, this.#grace)
+    return lasts(entry, this.#grace)
   }
 
   /** The one of `key`, if it is kept; leaves everything as it is. */
@@ -282,9 +274,11 @@ export class Memory<K, V> {
   }
 }
 
-/** Is its value to last for so long after it was fresh? The clock is not looked at where it does not matter. */
-function lasts<K, V>({ freshUntil, held }: Entry<K, V>, longer: Milliseconds): boolean {
-  return freshUntil === undefined || (held && freshUntil + longer > performance.now())
+/** Has it a value, no error, for so long after it was fresh? The clock is not looked at where it does not matter. */
+function lasts<K, V>(entry: Entry<K, V>, longer: Milliseconds): boolean {
+  const { freshUntil } = entry
+  if (freshUntil === undefined) return true
+  return entry.held && !entry.failed && freshUntil + longer > performance.now()
 }
 
 function checkWeight(weight: unknown): number {
