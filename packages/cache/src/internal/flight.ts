@@ -155,7 +155,7 @@ export class Flight<K, V> implements LoadContext<K, V>, Frame, Link {
   }
 
   /** Does what it brings have a tag that was invalidated? */
-  isVoid(tags = this.tags): boolean {
+  isVoid(tags: readonly string[] | undefined = this.tags): boolean {
     const { voided } = this
     return voided !== undefined && !!tags?.some((tag) => voided.has(tag))
   }
