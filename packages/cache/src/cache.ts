@@ -158,7 +158,7 @@ export class AsyncCache<K, V> implements AsyncDisposable {
     if (this.#loads.closed) throw this.#loads.closedError()
     const given = checkOptions(options)
     checkAsk(given)
-    const stored = this.#memory.put(key, value, given, Date.now())
+    const stored = this.#memory.put(key, value, given)
     this.#loads.supersede(key, value)
     await this.#memory.settle(stored)
   }

@@ -306,7 +306,7 @@ export class Loads<K, V> {
     try {
       if (tags !== undefined) checkTags(tags)
       if (flight.current && !flight.noStore && !flight.isVoid()) {
-        stored = memory.put(key, value, flight, flight.asked, flight)
+        stored = memory.put(key, value, flight, flight)
       }
     } catch (error) {
       return this.#fail(flight, error)

@@ -121,13 +121,13 @@ export class Memory<K, V> {
     key: K,
     value: V,
     { ttl: wanted, tags }: GetOptions,
-    asked: number,
     flight?: Flight<K, V>,
   ): Promise<unknown> | undefined {
     const ttl = this.#ttlOf(key, value, wanted)
     const { tier } = this
     tier?.idOf(key)
     const created = tier ? Date.now() : 0
+    const asked = flight ? flight.asked : created
     const took = flight?.since === undefined ? 0 : performance.now() - flight.since
     const plain = !tags && !created && !took
     this.keep(key, value, ttl, 0, plain ? undefined : new Details(tags, created, took), flight)
@@ -219,11 +219,11 @@ export class Memory<K, V> {
     }
   }
 
-  /** All is in order: tells who is to be told, and waits for the second tier. */
-  async settle(work: Promise<unknown> | undefined): Promise<void> {
+  /** All is in order: tells who is to be told, and gives what the second tier is still to do. */
+  settle(work: Promise<unknown> | undefined): Promise<unknown> | undefined {
     const tracked = work && this.track(work)
     this.tell()
-    await tracked
+    return tracked
   }
 
   /** The `ttl` that is to hold for this value, shortened by jitter. */
