@@ -4,16 +4,17 @@ import {
   CancellationToken,
   CancellationTokenSource,
   ClosedError,
-  captureContext,
   checkFunction,
   checkInteger,
   checkMilliseconds,
-  delay,
+  checkOptions,
+  currentFrame,
   type Milliseconds,
   type Registration,
+  runIn,
 } from '@uno-async/core'
-import { checkObject, listOf } from './internal/check.js'
-import { Deferred } from './internal/deferred.js'
+import { listOf } from './internal/check.js'
+import { executor, rejectLast, resolveLast } from './internal/deferred.js'
 import { isError, outcomes } from './internal/outcomes.js'
 import type { BatchResult } from './types.js'
 
@@ -31,28 +32,43 @@ export interface AsyncBatcherOptions<T> {
   keyOf?: ((item: T) => unknown) | undefined
 }
 
-/** One add() that cannot be cancelled, nor shared. */
-class Call<T, R> extends Deferred<R> {
+/** One add() that cannot be cancelled, nor shared. There are many: `reject` is not kept, a rejected promise resolves as well. */
+class Call<T, R> {
   readonly item: T
-  live = 1 // callers who still want the item
+  readonly resolve: (result: R | Promise<R>) => void
 
   constructor(item: T) {
-    super()
     this.item = item
+    this.resolve = resolveLast as never
+  }
+
+  /** Does nobody want the item any more? */
+  get dead(): boolean {
+    return false
   }
 
   settle(result: R | Error, failed: boolean): void {
-    if (failed) this.reject(result)
-    else this.resolve(result as R)
+    this.resolve(failed ? Promise.reject(result) : (result as R))
   }
 }
 
 /** One that can. */
 class Claim<T, R> extends Call<T, R> {
-  key: unknown = undefined
+  live = 1 // callers who still want the item
   left = false
+  readonly key: unknown
+  readonly reject: (error: unknown) => void = rejectLast
   registration: Registration | undefined = undefined
   twins: Claim<T, R>[] | undefined = undefined // other calls for the same item
+
+  constructor(item: T, key: unknown) {
+    super(item)
+    this.key = key
+  }
+
+  override get dead(): boolean {
+    return !this.live
+  }
 
   override settle(result: R | Error, failed: boolean): void {
     this.registration?.dispose()
@@ -68,7 +84,7 @@ class Batch<T, R> {
   byKey: Map<unknown, Claim<T, R>> | undefined = undefined
   window: CancellationTokenSource | undefined = undefined // while it waits for others
   source: CancellationTokenSource | undefined = undefined // once it runs
-  readonly end: Deferred<void> = new Deferred()
+  ends: (() => void)[] | undefined = undefined // of those who wait for it to be over
 }
 
 /**
@@ -96,9 +112,10 @@ export class AsyncBatcher<T, R> implements AsyncDisposable {
   readonly #maxWait: Milliseconds
   readonly #concurrency: number
   readonly #keyOf: ((item: T) => unknown) | undefined
-  readonly #inContext = captureContext()
+  readonly #values = currentFrame()?.values // of the context in which `run` runs
   readonly #queue: Batch<T, R>[] = [] // not yet running; the last may still be filling
   readonly #running = new Set<Batch<T, R>>()
+  #ticking = false // the end of this turn is being waited for
   #closed = false
   // Invariants:
   //   I1  a batch in #queue has a live item; all but the last are full, and due
@@ -110,10 +127,15 @@ export class AsyncBatcher<T, R> implements AsyncDisposable {
       items: readonly T[],
       token: CancellationToken,
     ) => BatchResult<T, R> | PromiseLike<BatchResult<T, R>>,
-    options: AsyncBatcherOptions<T> = {},
+    options?: AsyncBatcherOptions<T>,
   ) {
-    checkObject('options', options)
-    const { name, maxBatchSize = 100, maxWait = 0, concurrency = Infinity, keyOf } = options
+    const {
+      name,
+      maxBatchSize = 100,
+      maxWait = 0,
+      concurrency = Infinity,
+      keyOf,
+    } = checkOptions(options)
     if (name !== undefined && typeof name !== 'string') {
       throw badValue('name', 'a string', name, TypeError)
     }
@@ -146,11 +168,10 @@ export class AsyncBatcher<T, R> implements AsyncDisposable {
       const signal = options?.signal
       if (signal !== undefined || this.#keyOf) return this.#claim(item, signal)
       const batch = this.#open()
-      const call = new Call<T, R>(item)
-      batch.live++
-      batch.calls.push(call)
-      if (batch.live >= this.#maxBatchSize) this.#dispatch(batch)
-      return call.promise
+      const promise = new Promise<R>(executor)
+      batch.calls.push(new Call<T, R>(item))
+      if (++batch.live >= this.#maxBatchSize) this.#dispatch(batch)
+      return promise
     } catch (error) {
       return Promise.reject(error)
     }
@@ -168,8 +189,11 @@ export class AsyncBatcher<T, R> implements AsyncDisposable {
   /** Sends off what waits. Resolves when all that was added before has settled; never rejects. */
   async flush(): Promise<void> {
     const batches = [...this.#queue, ...this.#running]
-    for (const batch of [...this.#queue]) this.#dispatch(batch)
-    await Promise.all(batches.map(({ end }) => end.promise))
+    const ends = batches.map(
+      (batch) => new Promise<void>((resolve) => (batch.ends ??= []).push(resolve)),
+    )
+    for (const batch of batches) this.#dispatch(batch)
+    await Promise.all(ends)
   }
 
   /**
@@ -177,9 +201,8 @@ export class AsyncBatcher<T, R> implements AsyncDisposable {
    *
    * @param options - `drop`: reject what waits instead of sending it off, default false
    */
-  async close(options: { drop?: boolean | undefined } = {}): Promise<void> {
-    checkObject('options', options)
-    const { drop = false } = options
+  async close(options?: { drop?: boolean | undefined }): Promise<void> {
+    const { drop = false } = checkOptions(options)
     if (typeof drop !== 'boolean') throw badValue('drop', 'a boolean', drop, TypeError)
     this.#closed = true
     if (drop) {
@@ -201,23 +224,24 @@ export class AsyncBatcher<T, R> implements AsyncDisposable {
     token?.throwIfCancelled()
     if (this.#closed) throw this.#closedError()
     const keyOf = this.#keyOf
-    const call = new Claim<T, R>(item)
-    call.key = keyOf?.(item)
+    const key = keyOf?.(item)
     const batch = this.#open()
-    const first = keyOf && batch.byKey?.get(call.key)
+    const promise = new Promise<R>(executor)
+    const call = new Claim<T, R>(item, key)
+    const first = keyOf && batch.byKey?.get(key)
     if (first) {
       if (!first.live++) batch.live++
       ;(first.twins ??= []).push(call)
     } else {
       batch.live++
       batch.calls.push(call)
-      if (keyOf) (batch.byKey ??= new Map()).set(call.key, call)
+      if (keyOf) (batch.byKey ??= new Map()).set(key, call)
     }
     if (token) {
       call.registration = token.onCancelled(() => this.#leave(batch, first ?? call, call, token))
     }
     if (batch.live >= this.#maxBatchSize) this.#dispatch(batch)
-    return call.promise
+    return promise
   }
 
   /** The batch to add to. */
@@ -226,20 +250,31 @@ export class AsyncBatcher<T, R> implements AsyncDisposable {
     const last = this.#queue[this.#queue.length - 1]
     if (last && last.live < this.#maxBatchSize) return last
     const batch = new Batch<T, R>()
-    const dispatch = (): void => this.#dispatch(batch)
+    const timeout = this.#maxWait
     this.#queue.push(batch)
-    if (this.#maxWait === Infinity) return batch // only flush() and a full one end that
-    if (this.#maxWait) {
-      batch.window = new CancellationTokenSource()
-      delay(this.#maxWait, { signal: batch.window.token }).then(dispatch, () => {})
-    } else atEndOfTurn(dispatch)
+    if (timeout === 0) this.#tick()
+    else if (timeout < Infinity) {
+      batch.window = new CancellationTokenSource({ timeout, ref: true })
+      batch.window.token.onCancelled(() => this.#dispatch(batch))
+    }
     return batch
+  }
+
+  /** One for all batches of a turn: of those that wait, all but the last are due. */
+  #tick(): void {
+    if (this.#ticking) return
+    this.#ticking = true
+    atEndOfTurn(() => {
+      this.#ticking = false
+      const last = this.#queue[this.#queue.length - 1]
+      if (last) this.#dispatch(last)
+    })
   }
 
   #dispatch(batch: Batch<T, R>): void {
     if (batch.due) return
     batch.due = true
-    batch.window?.cancel()
+    batch.window?.close()
     this.#pump()
   }
 
@@ -256,7 +291,8 @@ export class AsyncBatcher<T, R> implements AsyncDisposable {
     const items = calls.map(({ item }) => item)
     this.#running.add(batch)
     try {
-      const result = await this.#inContext(() => token.run(() => this.#run(items, token)))
+      const frame = { token, values: this.#values }
+      const result = await runIn(frame, () => this.#run(items, token))
       const outcome = outcomes(this.#who, items, result)
       calls.forEach((call, i) => {
         const it = outcome(call.item, i)
@@ -272,9 +308,8 @@ export class AsyncBatcher<T, R> implements AsyncDisposable {
   }
 
   #end(batch: Batch<T, R>): void {
-    batch.calls = [] // the end of this turn, for which it still waits, may be far
-    batch.window?.cancel()
-    batch.end.resolve()
+    batch.window?.close()
+    for (const resolve of batch.ends ?? []) resolve()
   }
 
   #leave(
@@ -288,9 +323,8 @@ export class AsyncBatcher<T, R> implements AsyncDisposable {
     if (--first.live || --batch.live) {
       // Who came and went while the batch waits is not remembered.
       if (!batch.source && batch.calls.length > 2 * batch.live + 16) {
-        for (const { live, key } of batch.calls as Claim<T, R>[]) {
-          if (!live) batch.byKey?.delete(key)
-        }
+        for (const call of batch.calls)
+          if (call.dead) batch.byKey?.delete((call as Claim<T, R>).key)
         batch.calls = wanted(batch)
       }
       return
@@ -305,7 +339,7 @@ export class AsyncBatcher<T, R> implements AsyncDisposable {
   }
 }
 
-const wanted = <T, R>({ calls }: Batch<T, R>): Call<T, R>[] => calls.filter(({ live }) => live)
+const wanted = <T, R>({ calls }: Batch<T, R>): Call<T, R>[] => calls.filter(({ dead }) => !dead)
 
 function checkCount(option: string, value: number): number {
   return value === Infinity ? value : checkInteger(option, value, 1)
@@ -315,6 +349,6 @@ function checkCount(option: string, value: number): number {
 function atEndOfTurn(fn: () => void): void {
   const { process } = globalThis as { process?: { nextTick?(fn: () => void): void } }
   // From within a microtask: what is ticked now would run before the microtasks that are waiting.
-  if (process?.nextTick) queueMicrotask(() => process.nextTick?.(fn))
+  if (process?.nextTick) void Promise.resolve().then(() => process.nextTick?.(fn))
   else setTimeout(fn)
 }

@@ -1,8 +1,9 @@
-import { CancellationToken, type Milliseconds } from '@uno-async/core'
-import { checkAsk, checkObject, checkOptions, checkTags, listOf } from './internal/check.js'
+import { CancellationToken, checkOptions, type Milliseconds } from '@uno-async/core'
+import { checkAsk, checkTags, listOf } from './internal/check.js'
 import { Group } from './internal/group.js'
 import { Loads } from './internal/loads.js'
 import { Memory } from './internal/memory.js'
+import { Settings } from './internal/settings.js'
 import type {
   AskOptions,
   AsyncCacheOptions,
@@ -35,22 +36,28 @@ import type {
  * ```
  */
 export class AsyncCache<K, V> implements AsyncDisposable {
-  readonly #options: AsyncCacheOptions<K, V>
+  readonly #settings: Settings<K, V>
   readonly #memory: Memory<K, V>
   readonly #loads: Loads<K, V>
+  // What a hit needs is at hand here, too: each look elsewhere shows.
+  readonly #entries: Memory<K, V>['entries']
+  readonly #eviction: Memory<K, V>['eviction']
+  readonly #stats: Loads<K, V>['stats']
   #closing: Promise<void> | undefined = undefined
 
   /** @throws TypeError, RangeError */
-  constructor(options: AsyncCacheOptions<K, V> = {}) {
-    checkOptions(options)
-    this.#options = { ...options }
-    this.#memory = new Memory(this.#options)
-    this.#loads = new Loads(this.#options, this.#memory)
+  constructor(options?: AsyncCacheOptions<K, V>) {
+    this.#settings = new Settings(options)
+    this.#memory = new Memory(this.#settings)
+    this.#loads = new Loads(this.#settings, this.#memory)
+    this.#entries = this.#memory.entries
+    this.#eviction = this.#memory.eviction
+    this.#stats = this.#loads.stats
   }
 
   /** How many entries there are; errors that are being remembered count, loads in flight do not. */
   get size(): number {
-    return this.#memory.entries.size
+    return this.#memory.size
   }
 
   /** What they weigh together. */
@@ -62,7 +69,7 @@ export class AsyncCache<K, V> implements AsyncDisposable {
   stats(): CacheStats {
     const { size, weight } = this
     const { evictions } = this.#memory
-    return { ...this.#loads.stats, evictions, size, weight, loading: this.#loads.keys.length }
+    return { ...this.#stats, evictions, size, weight, loading: this.#loads.count }
   }
 
   /**
@@ -74,39 +81,40 @@ export class AsyncCache<K, V> implements AsyncDisposable {
   get(key: K, load?: Loader<K, V>, options?: GetOptions): Promise<V>
   get(key: K, options?: AskOptions<K, V>): Promise<V>
   get(key: K, load?: Loader<K, V> | AskOptions<K, V>, options?: GetOptions): Promise<V> {
-    if (options === undefined && typeof load !== 'object') {
-      const { entries, eviction, ahead } = this.#memory
-      const entry = entries.get(key)
-      // The clock is not looked at for what never expires.
-      if (
-        entry?.forever ||
-        (entry?.failed === false && entry.freshUntil - ahead > performance.now())
-      ) {
-        this.#loads.stats.hits++
-        eviction?.hit(entry)
-        return entry.settled
+    if (options === undefined && (load === undefined || typeof load === 'function')) {
+      const entry = this.#entries.get(key)
+      if (entry !== undefined) {
+        if (entry.freshUntil === undefined || this.#memory.isFresh(entry)) {
+          this.#stats.hits++
+          this.#eviction?.hit(entry)
+          return entry.promise ?? entry.settled
+        }
+        const crowd = entry.held ? undefined : entry.flight?.crowd
+        if (crowd !== undefined) {
+          this.#stats.misses++
+          return crowd.promise.then() as Promise<V>
+        }
       }
     }
-    const ask = load && typeof load === 'object' ? load : options ? { ...options, load } : { load }
-    return this.#loads.ask(key, ask, false, false) as Promise<V>
+    return this.#loads.ask(key, load, options, false, false) as Promise<V>
   }
 
   /** Like `get`, and tells how fresh the value is and where it comes from. */
-  getEntry(key: K, options: AskOptions<K, V> = {}): Promise<CacheEntry<V>> {
-    return this.#loads.ask(key, options, true, false) as Promise<CacheEntry<V>>
+  getEntry(key: K, options?: AskOptions<K, V>): Promise<CacheEntry<V>> {
+    return this.#loads.ask(key, undefined, options, true, false) as Promise<CacheEntry<V>>
   }
 
   /**
    * The values of several keys, in their order; what is missing is loaded together if there is a `loadMany`.
    * One key that fails rejects with its error, several with an AggregateError in key order; the rest is kept.
    */
-  async getMany(keys: Iterable<K>, options: GetOptions = {}): Promise<Map<K, V>> {
-    checkObject('options', options)
-    const { loadMany } = this.#options
+  async getMany(keys: Iterable<K>, options?: GetOptions): Promise<Map<K, V>> {
+    const { signal } = checkOptions(options)
+    const { loadMany } = this.#settings
     const group = loadMany && new Group(loadMany)
     const unique = [...new Set(listOf('keys', keys))]
     const asked = unique.map(
-      (key) => this.#loads.ask(key, options, false, false, group) as Promise<V>,
+      (key) => this.#loads.ask(key, undefined, options, false, false, group) as Promise<V>,
     )
     group?.skip()
     const found = new Map<K, V>()
@@ -117,24 +125,23 @@ export class AsyncCache<K, V> implements AsyncDisposable {
       else found.set(unique[i] as K, it.value)
     })
     if (!errors.length) return found
-    if (options.signal) CancellationToken.from(options.signal).throwIfCancelled()
+    CancellationToken.from(signal).throwIfCancelled()
     if (this.#loads.closed) throw this.#loads.closedError()
     if (errors.length === 1) throw errors[0]
     throw new AggregateError(
       errors,
-      `${this.#loads.who}: ${errors.length} keys could not be loaded`,
+      `${this.#memory.who}: ${errors.length} keys could not be loaded`,
     )
   }
 
   /** The value at hand, fresh or not, else undefined. Changes nothing. */
   peek(key: K): V | undefined {
-    const entry = this.#memory.find(key)
-    return entry?.failed ? undefined : entry?.value
+    return this.#memory.find(key)?.value
   }
 
   /** Is there a value at hand, fresh or not? Changes nothing. */
   has(key: K): boolean {
-    return this.#memory.find(key)?.failed === false
+    return this.#memory.find(key) !== undefined
   }
 
   /**
@@ -146,19 +153,19 @@ export class AsyncCache<K, V> implements AsyncDisposable {
   async set(
     key: K,
     value: V,
-    options: { ttl?: Milliseconds | undefined; tags?: readonly string[] | undefined } = {},
+    options?: { ttl?: Milliseconds | undefined; tags?: readonly string[] | undefined },
   ): Promise<void> {
     if (this.#loads.closed) throw this.#loads.closedError()
-    checkObject('options', options)
-    checkAsk(options)
-    const stored = this.#memory.put(key, value, options, 0, Date.now())
+    const given = checkOptions(options)
+    checkAsk(given)
+    const stored = this.#memory.put(key, value, given)
     this.#loads.supersede(key, value)
     await this.#memory.settle(stored)
   }
 
   /** Loads `key` anew, or joins the load in flight. Rejects if it fails; what is at hand stays. */
-  refresh(key: K, options: AskOptions<K, V> = {}): Promise<V> {
-    return this.#loads.ask(key, options, false, true) as Promise<V>
+  refresh(key: K, options?: AskOptions<K, V>): Promise<V> {
+    return this.#loads.ask(key, undefined, options, false, true) as Promise<V>
   }
 
   /**
@@ -169,7 +176,7 @@ export class AsyncCache<K, V> implements AsyncDisposable {
     const memory = this.#memory
     const deleted = memory.tier?.delete(key)
     const entry = memory.entries.get(key)
-    if (entry) memory.drop(entry, 'invalidated')
+    if (entry?.held) memory.drop(entry, 'invalidated')
     this.#loads.invalidate(key)
     await memory.settle(deleted)
   }
@@ -193,10 +200,9 @@ export class AsyncCache<K, V> implements AsyncDisposable {
   /** Forgets everything, in the second tier too; where that has no `clear`, what is known here. */
   async clear(): Promise<void> {
     const memory = this.#memory
-    const { keys } = this.#loads
-    const cleared = memory.tier?.clear([...memory.entries.keys(), ...keys])
+    const cleared = memory.tier?.clear(memory.entries.keys())
     memory.empty('cleared')
-    for (const key of keys) this.#loads.invalidate(key)
+    this.#loads.invalidateAll()
     await memory.settle(cleared)
   }
 

@@ -1,6 +1,5 @@
-import { badValue, checkFunction } from '@uno-async/core'
+import { badValue, checkFunction, checkOptions } from '@uno-async/core'
 import { AsyncCache } from './cache.js'
-import { checkObject } from './internal/check.js'
 import type { AsyncCacheOptions } from './types.js'
 
 /**
@@ -22,11 +21,10 @@ import type { AsyncCacheOptions } from './types.js'
  */
 export function cached<A extends unknown[], V>(
   fn: (...args: A) => V | PromiseLike<V>,
-  options: AsyncCacheOptions<string, V> & { key?: ((...args: A) => string) | undefined } = {},
+  options?: AsyncCacheOptions<string, V> & { key?: ((...args: A) => string) | undefined },
 ): ((...args: A) => Promise<V>) & { readonly cache: AsyncCache<string, V> } {
   checkFunction('fn', fn)
-  checkObject('options', options)
-  const { key = (...args: A) => describe(args), ...rest } = options
+  const { key = (...args: A) => describe(args), ...rest } = checkOptions(options)
   checkFunction('key', key)
   const cache = new AsyncCache<string, V>(rest)
   const call = async (...args: A): Promise<V> => {

@@ -50,6 +50,22 @@ describe('gathering', () => {
     expect(calls).toHaveLength(2)
   })
 
+  it('sends off at the end of the turn what a full batch has left over, however many were full', async () => {
+    const runs: number[][] = []
+    const batcher = new AsyncBatcher<number, number>(
+      async (items) => {
+        runs.push([...items])
+        return items
+      },
+      { maxBatchSize: 2 },
+    )
+    const sum = async (items: number[]): Promise<number> =>
+      (await Promise.all(items.map((item) => batcher.add(item)))).reduce((a, b) => a + b)
+    expect(await sum([1, 2, 3, 4, 5])).toBe(15)
+    expect(await sum([6])).toBe(6)
+    expect(runs).toEqual([[1, 2], [3, 4], [5], [6]])
+  })
+
   it('maxWait: waits so long for others, since the first item', async () => {
     vi.useFakeTimers()
     const { batcher, calls } = doubling({ maxWait: 10 })

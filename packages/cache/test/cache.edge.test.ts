@@ -131,6 +131,16 @@ describe('the second tier', () => {
     expect(cache.size).toBe(0)
   })
 
+  it('that cannot have one of the keys of a getMany does not hold up the others', async () => {
+    const cache = new AsyncCache<string, number>({
+      store: new Map(),
+      storeKey: (key) => (key === 'bad' ? undefined : key) as string,
+      loadMany: async (keys) => keys.map((key) => key.length),
+    })
+    expect(await failure(cache.getMany(['good', 'bad']))).toBeInstanceOf(TypeError)
+    expect(cache.peek('good')).toBe(4)
+  })
+
   it.each(['delete', 'set'] as const)(
     'is not believed about a key after a %s that failed, until it has taken another',
     async (verb) => {
@@ -160,6 +170,45 @@ describe('the second tier', () => {
       expect(await cache.getEntry('k')).toMatchObject({ value: 'fresh', source: 'store' })
     },
   )
+})
+
+describe('an option that changes what is known', () => {
+  it('while it is asked about what was loaded, has the last word', async () => {
+    for (const name of ['ttl', 'weigh'] as const) {
+      const cache: AsyncCache<string, number> = new AsyncCache<string, number>({
+        load: async () => 1,
+        maxSize: 2,
+        [name]: (value: number) => {
+          if (value === 1) void cache.invalidate('k')
+          return 10
+        },
+      })
+      expect(await cache.get('k')).toBe(1)
+      expect([cache.peek('k'), cache.size, cache.weight, cache.stats().loading]).toEqual([
+        undefined,
+        0,
+        0,
+        0,
+      ])
+      for (const key of ['a', 'b', 'c']) await cache.set(key, 2)
+      expect(cache.size).toBe(2)
+      await cache.close()
+    }
+  })
+
+  it('while it is asked about an error, has the last word', async () => {
+    const cache: AsyncCache<string, number> = new AsyncCache<string, number>({
+      load: async () => {
+        throw new Error('down')
+      },
+      errorTtl: () => {
+        void cache.set('k', 2)
+        return 1_000
+      },
+    })
+    expect(await cache.get('k')).toBe(2)
+    expect([cache.peek('k'), cache.size]).toEqual([2, 1])
+  })
 })
 
 describe('timeouts', () => {

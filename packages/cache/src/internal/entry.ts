@@ -1,6 +1,7 @@
 import type { Milliseconds } from '@uno-async/core'
 import type { CacheEntry } from '../types.js'
-import { Link } from './list.js'
+import type { Flight } from './flight.js'
+import type { Link, List } from './list.js'
 
 /** A refresh that failed. */
 export interface Failure {
@@ -8,36 +9,61 @@ export interface Failure {
   readonly retryAt: number
 }
 
-/** What is known about a key: its value, or why there is none. Points in time are on the performance.now() scale. */
-export class Entry<K, V> extends Link {
-  readonly key: K
-  // What a hit looks at lies together.
-  value: V = undefined as V
+/** What there is to say about some values besides themselves. */
+export class Details {
+  readonly tags: readonly string[] | undefined
+  /** When it was loaded, by the clock on the wall; 0 without a second tier. */
+  readonly created: number
+  /** What its load took, where that matters. */
+  readonly took: Milliseconds
+  /** The value is the error of a load. */
+  readonly failed: boolean
+  weight = 1
+  failure: Failure | undefined = undefined // the last refresh, if it failed
+
+  constructor(tags?: readonly string[], created = 0, took: Milliseconds = 0, failed = false) {
+    this.tags = tags
+    this.created = created
+    this.took = took
+    this.failed = failed
+  }
+}
+
+/**
+ * A key and what is known about it: a value, a load in flight, or both. Points in time are on the performance.now()
+ * scale. There are many of these: each field less makes loads faster, as there is less to move for the collector.
+ */
+export class Entry<K, V> implements Link {
+  // What a hit looks at comes first, and lies together: no class to extend.
+  freshUntil: number | undefined = -Infinity // undefined: for ever; -Infinity: there is no value
   promise: Promise<V> | undefined = undefined // of the value, once somebody has read it
-  forever = false // always fresh
-  failed = false // `value` is the error of a load
   hits = 0 // since the eviction last looked, at most 3
+  value: V = undefined as V
+  details: Details | undefined = undefined
+  flight: Flight<K, V> | undefined = undefined
   since = 0 // settled then
-  ttl: Milliseconds = 0 // fresh for so long
-  grace: Milliseconds = 0 // and kept for so long after
-  created = 0 // as `since`, by the clock on the wall
-  took: Milliseconds = 0 // what its load took
-  failure: Failure | undefined = undefined // the last, since
-  tags: readonly string[] | undefined = undefined
-  weight = 0
   slot = -1 // in the heap of what expires
+  readonly key: K
+  next: Link = this
+  prev: Link = this
+  list: List<never> | undefined = undefined
 
   constructor(key: K) {
-    super()
     this.key = key
   }
 
-  get freshUntil(): number {
-    return this.since + this.ttl
+  /** Is there a value? */
+  get held(): boolean {
+    return this.freshUntil !== -Infinity
   }
 
-  get keptUntil(): number {
-    return this.freshUntil + this.grace
+  /** The value is the error of a load. */
+  get failed(): boolean {
+    return this.details?.failed === true
+  }
+
+  get weight(): number {
+    return this.details?.weight ?? 1
   }
 
   /** The same promise for all who read it. */
@@ -46,7 +72,7 @@ export class Entry<K, V> extends Link {
   }
 
   tell(state: CacheEntry<V>['state'], now: number): CacheEntry<V> {
-    const { value, since, failure } = this
-    return { value, state, age: now - since, source: 'memory', error: failure?.error }
+    const { value, since, details } = this
+    return { value, state, age: now - since, source: 'memory', error: details?.failure?.error }
   }
 }

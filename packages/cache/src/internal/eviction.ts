@@ -1,11 +1,13 @@
 import type { Entry } from './entry.js'
-import { Link, List } from './list.js'
+import { type Link, List, unlink } from './list.js'
 
-class Ghost<K> extends Link {
+class Ghost<K> implements Link {
+  next: Link = this
+  prev: Link = this
+  list: List<never> | undefined = undefined
   readonly key: K
 
   constructor(key: K) {
-    super()
     this.key = key
   }
 }
@@ -31,10 +33,8 @@ export class Eviction<K, V> {
   }
 
   hit(entry: Entry<K, V>): void {
-    if (this.#lru) {
-      entry.unlink()
-      this.#main.push(entry)
-    } else if (entry.hits < 3) entry.hits++
+    if (this.#lru) this.#main.push(entry)
+    else if (entry.hits < 3) entry.hits++
   }
 
   /** After room was made for it: what has just come in is not what goes. */
@@ -75,7 +75,7 @@ export class Eviction<K, V> {
   }
 
   #bury(ghost: Ghost<K>): void {
-    ghost.unlink()
+    unlink(ghost)
     this.#ghosts.delete(ghost.key)
   }
 }

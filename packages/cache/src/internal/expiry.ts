@@ -1,43 +1,46 @@
 import { CancellationToken, type Registration } from '@uno-async/core'
 import type { Entry } from './entry.js'
-
-type Expiring = Entry<unknown, unknown>
+import type { Memory } from './memory.js'
 
 /** Which entry expires next: a heap, and at most one timer, for the first of them. It keeps no process alive. */
-export class Expiry {
-  readonly #drop: (entry: Expiring) => void
-  readonly #done: () => void
-  readonly #heap: Expiring[] = []
+export class Expiry<K, V> {
+  readonly #memory: Memory<K, V>
+  #heap: Entry<K, V>[] = []
+  #times: number[] = [] // when each of them expires
   #timer: Registration | undefined = undefined
   #at = Infinity // when the timer rings: not after the first expires
 
-  constructor(drop: (entry: Expiring) => void, done: () => void) {
-    this.#drop = drop
-    this.#done = done
+  constructor(memory: Memory<K, V>) {
+    this.#memory = memory
   }
 
-  /** To be called whenever `keptUntil` was set. */
-  place(entry: Expiring): void {
-    if (entry.keptUntil === Infinity) return this.remove(entry)
-    if (entry.slot < 0) entry.slot = this.#heap.push(entry) - 1
-    this.#sift(entry)
+  /** Anew, if it has a place already. */
+  place(entry: Entry<K, V>, at: number): void {
+    if (at === Infinity) return this.remove(entry)
+    this.#sift(entry, entry.slot < 0 ? this.#heap.length : entry.slot, at)
     this.#arm()
   }
 
   /** Idempotent. */
-  remove(entry: Expiring): void {
-    if (entry.slot < 0) return
-    const last = this.#heap.pop() as Expiring
-    if (last !== entry) {
-      last.slot = entry.slot
-      this.#sift(last)
-    }
+  remove(entry: Entry<K, V>): void {
+    const { slot } = entry
+    if (slot < 0) return
+    const last = this.#heap.pop() as Entry<K, V>
+    const at = this.#times.pop() as number
+    if (last !== entry) this.#sift(last, slot, at)
     entry.slot = -1
     if (!this.#heap.length) this.#disarm()
   }
 
+  clear(): void {
+    for (const entry of this.#heap) entry.slot = -1
+    this.#heap = []
+    this.#times = []
+    this.#disarm()
+  }
+
   #arm(): void {
-    const at = (this.#heap[0] as Expiring).keptUntil
+    const at = this.#times[0] as number
     if (at >= this.#at) return
     this.#disarm()
     this.#at = at
@@ -45,9 +48,11 @@ export class Expiry {
     this.#timer = CancellationToken.timeout(after).onCancelled(() => {
       this.#disarm()
       const now = performance.now()
-      for (let it = this.#heap[0]; it && it.keptUntil <= now; it = this.#heap[0]) this.#drop(it)
+      while ((this.#times[0] as number) <= now) {
+        this.#memory.drop(this.#heap[0] as Entry<K, V>, 'expired')
+      }
       if (this.#heap.length) this.#arm()
-      this.#done()
+      this.#memory.tell()
     })
   }
 
@@ -56,28 +61,28 @@ export class Expiry {
     this.#at = Infinity
   }
 
-  #sift(entry: Expiring): void {
-    const heap = this.#heap
-    const { keptUntil } = entry
-    let slot = entry.slot
-    const move = (to: number): void => {
-      const other = heap[to] as Expiring
-      heap[slot] = other
-      other.slot = slot
-      slot = to
+  /** Moves others up or down from `slot` until it fits in. */
+  #sift(entry: Entry<K, V>, slot: number, at: number): void {
+    const times = this.#times
+    for (let up = (slot - 1) >> 1; slot && (times[up] as number) > at; up = (slot - 1) >> 1) {
+      slot = this.#move(up, slot)
     }
-    const before = (at: number): boolean => (heap[at]?.keptUntil as number) < keptUntil
-    const after = (at: number): boolean => (heap[at]?.keptUntil as number) > keptUntil
-    while (slot && after((slot - 1) >> 1)) move((slot - 1) >> 1)
     for (;;) {
-      const left = 2 * slot + 1
-      const right = left + 1
-      const rightFirst = (heap[right]?.keptUntil as number) < (heap[left]?.keptUntil as number)
-      const child = rightFirst ? right : left
-      if (!before(child)) break
-      move(child)
+      let down = 2 * slot + 1
+      if ((times[down + 1] as number) < (times[down] as number)) down++
+      if (!((times[down] as number) < at)) break
+      slot = this.#move(down, slot)
     }
-    heap[slot] = entry
+    this.#heap[slot] = entry
+    times[slot] = at
     entry.slot = slot
+  }
+
+  #move(from: number, to: number): number {
+    const entry = this.#heap[from] as Entry<K, V>
+    this.#heap[to] = entry
+    this.#times[to] = this.#times[from] as number
+    entry.slot = to
+    return from
   }
 }

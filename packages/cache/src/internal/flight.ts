@@ -7,40 +7,32 @@ import {
   type Registration,
   runIn,
 } from '@uno-async/core'
-import type { CacheEntry, LoadContext, Loader } from '../types.js'
+import type { CacheEntry, GetOptions, LoadContext, Loader } from '../types.js'
+import { executor, rejectLast, resolveLast } from './deferred.js'
 import type { Entry } from './entry.js'
 import type { Group } from './group.js'
-import { Link, List } from './list.js'
+import { type Link, List } from './list.js'
+
+type Answer<V> = V | CacheEntry<V>
 
 /** Who waits for a flight. */
-export class Waiter<V> extends Link {
+export class Waiter<V> implements Link {
+  next: Link = this
+  prev: Link = this
+  list: List<never> | undefined = undefined
   readonly whole: boolean // wants the CacheEntry
   readonly strict: boolean // takes no old value
   registration: Registration | undefined = undefined
-  reject!: (error: unknown) => void
-  readonly promise: Promise<V | CacheEntry<V>>
-  #resolve!: (answer: V | CacheEntry<V> | PromiseLike<V | CacheEntry<V>>) => void
+  readonly promise: Promise<Answer<V>> = new Promise(executor)
+  readonly #resolve: (answer: Answer<V> | PromiseLike<Answer<V>>) => void = resolveLast as never
+  readonly reject: (error: unknown) => void = rejectLast
 
   constructor(whole: boolean, strict: boolean) {
-    super()
     this.whole = whole
     this.strict = strict
-    this.promise = new Promise((resolve, reject) => {
-      this.#resolve = resolve
-      this.reject = reject
-    })
   }
 
-  answer(
-    value: V,
-    source: CacheEntry<V>['source'],
-    state: CacheEntry<V>['state'] = 'fresh',
-    age: Milliseconds = 0,
-  ): void {
-    this.settle(this.whole ? { value, state, age, source, error: undefined } : value)
-  }
-
-  settle(answer: V | CacheEntry<V> | PromiseLike<V | CacheEntry<V>>): void {
+  settle(answer: Answer<V> | PromiseLike<Answer<V>>): void {
     this.registration?.dispose()
     this.#resolve(answer)
   }
@@ -51,48 +43,27 @@ export class Waiter<V> extends Link {
   }
 }
 
-class Context<K, V> implements LoadContext<K, V> {
-  readonly key: K
+/**
+ * One load: who waits for it, and whether anything it brings is still wanted. To its loader both the context it is
+ * given and the frame in force, so that neither costs anything.
+ */
+export class Flight<K, V> implements LoadContext<K, V>, Frame, Link {
+  next: Link = this
+  prev: Link = this
+  list: List<never> | undefined = undefined
+  readonly entry: Entry<K, V>
+  readonly load: Loader<K, V>
   background: boolean
   previous: LoadContext<K, V>['previous'] = undefined
   ttl: Milliseconds | undefined
   tags: readonly string[] | undefined
   noStore: boolean | undefined = undefined
-  readonly #flight: Flight<K, V>
-
-  constructor(
-    flight: Flight<K, V>,
-    background: boolean,
-    ttl: Milliseconds | undefined,
-    tags: readonly string[] | undefined,
-  ) {
-    this.key = flight.key
-    this.background = background
-    this.ttl = ttl
-    this.tags = tags
-    this.#flight = flight
-  }
-
-  get token(): CancellationToken {
-    return this.#flight.token
-  }
-
-  get signal(): AbortSignal {
-    return this.token.signal
-  }
-}
-
-/** One load: who waits for it, and whether anything it brings is still wanted. To the loader, the frame in force. */
-export class Flight<K, V> implements Frame {
-  readonly key: K
-  readonly load: Loader<K, V>
-  readonly context: Context<K, V>
   readonly asked: number // by the clock on the wall, if there is a second tier
   crowd: Waiter<V> | undefined = undefined // the one for all who can neither leave nor have special wishes
-  readonly waiters: List<Waiter<V>> = new List() // the others
+  waiters: List<Waiter<V>> | undefined = undefined // the others, once there are any
   values: Frame['values'] = undefined
   since: number | undefined = undefined // the loader was called; only where it matters how long it takes
-  current = true // what it brings may be kept
+  current = true // the one of its entry: what it brings may be kept
   over = false
   pinned = false // goes on even if nobody waits
   slow = false // the soft timeout has passed
@@ -100,33 +71,41 @@ export class Flight<K, V> implements Frame {
   landed: (() => void) | undefined = undefined
   voided: Set<string> | undefined = undefined // tags that were invalidated since it began
   group: Group<K, V> | undefined = undefined
-  #source: CancellationTokenSource | undefined // once somebody looks at the token
+  source: CancellationTokenSource | undefined = undefined // once somebody looks at the token
   #reason: unknown = undefined // of its cancellation
 
   constructor(
-    key: K,
+    entry: Entry<K, V>,
     load: Loader<K, V>,
     background: boolean,
-    options: { ttl?: Milliseconds | undefined; tags?: readonly string[] | undefined },
-    source: CancellationTokenSource | undefined,
+    { ttl, tags }: GetOptions,
     asked: number,
   ) {
-    this.key = key
+    this.entry = entry
     this.load = load
     this.asked = asked
-    this.context = new Context(this as Flight<K, V>, background, options.ttl, options.tags)
-    this.#source = source
+    this.background = background
+    this.ttl = ttl
+    this.tags = tags
+  }
+
+  get key(): K {
+    return this.entry.key
   }
 
   /** Most loaders never look: then there is none. */
   get token(): CancellationToken {
-    let source = this.#source
+    let source = this.source
     if (!source) {
-      this.#source = source = new CancellationTokenSource()
+      source = this.source = new CancellationTokenSource()
       if (this.#reason !== undefined) source.cancel(this.#reason)
       else if (this.over) source.close()
     }
     return source.token
+  }
+
+  get signal(): AbortSignal {
+    return this.token.signal
   }
 
   /** Calls the loader. */
@@ -137,37 +116,52 @@ export class Flight<K, V> implements Frame {
 
   join(whole: boolean, strict: boolean, token: CancellationToken | undefined): Waiter<V> {
     const waiter = new Waiter<V>(whole, strict)
-    if (whole || strict || token) this.waiters.push(waiter)
+    if (whole || strict || token) (this.waiters ??= new List()).push(waiter)
     else this.crowd = waiter
     return waiter
   }
 
   /** How many wait, the crowd being one. */
   get count(): number {
-    return this.waiters.count + (this.crowd ? 1 : 0)
+    return (this.waiters ? this.waiters.count : 0) + (this.crowd ? 1 : 0)
   }
 
   /** Takes out one who waits. */
-  next(): Waiter<V> | undefined {
+  shift(): Waiter<V> | undefined {
     const { crowd } = this
     this.crowd = undefined
-    return crowd ?? this.waiters.take()
+    return crowd ?? this.waiters?.take()
+  }
+
+  answer(
+    value: V,
+    source: CacheEntry<V>['source'],
+    state: CacheEntry<V>['state'] = 'fresh',
+    age: Milliseconds = 0,
+  ): void {
+    for (let waiter = this.shift(); waiter; waiter = this.shift()) {
+      waiter.settle(waiter.whole ? { value, state, age, source, error: undefined } : value)
+    }
   }
 
   /** Its token is of no use any more. */
   close(): void {
-    this.#source?.close()
+    this.source?.close()
   }
 
   cancel(reason: unknown): void {
     this.#reason ??= reason
-    this.#source?.cancel(reason)
+    this.source?.cancel(reason)
   }
 
-  remember(entry: Entry<K, V>): void {
-    this.context.previous = { value: entry.value, age: performance.now() - entry.since }
+  /** Does what it brings have a tag that was invalidated? */
+  isVoid(tags: readonly string[] | undefined = this.tags): boolean {
+    const { voided } = this
+    return voided !== undefined && !!tags?.some((tag) => voided.has(tag))
   }
 }
 
-const callLoader = <K, V>({ load, key, context }: Flight<K, V>): V | PromiseLike<V> =>
-  load(key, context)
+function callLoader<K, V>(flight: Flight<K, V>): V | PromiseLike<V> {
+  const { load, key } = flight
+  return load(key, flight)
+}

@@ -1,41 +1,52 @@
-/** A link of a circular list. The list itself is one too, that holds nothing. */
-export class Link {
-  next: this = this
-  prev: this = this
-  list: List<Link> | undefined = undefined
-
-  /** Idempotent. */
-  unlink(): void {
-    if (!this.list) return
-    this.list.count--
-    this.list = undefined
-    this.next.prev = this.prev
-    this.prev.next = this.next
-    this.next = this.prev = this
-  }
+/** A link of a circular list. */
+export interface Link {
+  next: Link
+  prev: Link
+  list: List<never> | undefined
 }
 
-/** First in, first out; anything can leave from the middle. */
-export class List<L extends Link> extends Link {
+/** Takes it out of its list, if it is in one. */
+export function unlink(link: Link): void {
+  if (!link.list) return
+  link.list.count--
+  link.list = undefined
+  link.next.prev = link.prev
+  link.prev.next = link.next
+  link.next = link.prev = link
+}
+
+/** First in, first out; anything can leave from the middle. It is a link of its own, that holds nothing. */
+export class List<L extends Link> implements Link {
+  next: Link = this
+  prev: Link = this
+  list: List<never> | undefined = undefined
   count = 0
 
   get oldest(): L | undefined {
-    return this.count ? (this.next as unknown as L) : undefined
+    return this.count ? (this.next as L) : undefined
   }
 
+  /** From wherever it was. */
   push(link: L): void {
-    const head = this as unknown as L
+    unlink(link)
     link.list = this as never
-    link.prev = head.prev
-    link.next = head
-    head.prev = head.prev.next = link
+    link.prev = this.prev
+    link.next = this
+    this.prev = this.prev.next = link
     this.count++
   }
 
   /** Takes out the oldest. */
   take(): L | undefined {
     const { oldest } = this
-    oldest?.unlink()
+    if (oldest) unlink(oldest)
     return oldest
+  }
+
+  /** All at once, so that they may leave while one looks. */
+  all(): L[] {
+    const links: L[] = []
+    for (let link: Link = this.next; link !== this; link = link.next) links.push(link as L)
+    return links
   }
 }

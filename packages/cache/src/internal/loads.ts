@@ -5,99 +5,114 @@ import {
   ClosedError,
   checkFunction,
   checkMilliseconds,
+  checkOptions,
   type Milliseconds,
 } from '@uno-async/core'
-import type { AskOptions, AsyncCacheOptions, CacheEntry, Loader } from '../types.js'
-import { checkAsk, checkObject, checkTags } from './check.js'
-import type { Entry } from './entry.js'
+import type { AskOptions, CacheEntry, GetOptions, Loader } from '../types.js'
+import { checkAsk, checkTags } from './check.js'
+import { Details, type Entry } from './entry.js'
 import { Flight, type Waiter } from './flight.js'
 import { Group } from './group.js'
+import { List, unlink } from './list.js'
 import type { Memory } from './memory.js'
+import type { Settings } from './settings.js'
 import type { Envelope } from './tier.js'
 
 /** What is being loaded: one flight for each key. */
 export class Loads<K, V> {
   readonly stats = { hits: 0, stale: 0, misses: 0, loads: 0, failures: 0 }
   closed = false
-  readonly #options: AsyncCacheOptions<K, V>
+  readonly #settings: Settings<K, V>
   readonly #memory: Memory<K, V>
-  readonly #flights = new Map<K, Flight<K, V>>()
-  readonly #orphans = new Set<Flight<K, V>>() // invalidated, but somebody waits
+  readonly #load: Loader<K, V> | undefined
+  readonly #flights = new List<Flight<K, V>>() // those of the entries
+  readonly #orphans = new List<Flight<K, V>>() // invalidated, but somebody waits
   // Invariants, true whenever no code of a user is on the stack:
   //   I1  a flight in #flights has waiters or is pinned
   //   I2  what a flight brings that is not in #flights is never kept
 
-  constructor(options: AsyncCacheOptions<K, V>, memory: Memory<K, V>) {
-    this.#options = options
+  constructor(settings: Settings<K, V>, memory: Memory<K, V>) {
+    const { load, loadMany } = settings
+    this.#settings = settings
     this.#memory = memory
+    this.#load = load ?? (loadMany && ((key, context) => new Group(loadMany).load(key, context)))
   }
 
-  get keys(): K[] {
-    return [...this.#flights.keys()]
-  }
-
-  get who(): string {
-    return this.#memory.who
+  /** How many there are, those apart of which nothing will be kept. */
+  get count(): number {
+    return this.#flights.count
   }
 
   closedError(): ClosedError {
-    return new ClosedError(`${this.who} is closed`)
+    return new ClosedError(`${this.#memory.who} is closed`)
   }
 
   /** The value is known: gives it to those who wait, and stops the load. */
   supersede(key: K, value: V): void {
-    const flight = this.#flights.get(key)
+    const flight = this.#memory.entries.get(key)?.flight
     if (!flight) return
     this.#end(flight)
-    answerAll(flight, value, 'memory')
+    flight.answer(value, 'memory')
     this.#stop(flight)
   }
 
   invalidate(key: K): void {
-    const flight = this.#flights.get(key)
+    const flight = this.#memory.entries.get(key)?.flight
     if (flight) this.#orphan(flight)
+  }
+
+  invalidateAll(): void {
+    for (const flight of this.#flights.all()) this.#orphan(flight)
   }
 
   /** A loader may still say that its value has one of these tags. */
   voidTags(tags: readonly string[]): void {
-    for (const flight of this.#flights.values()) {
+    for (const flight of this.#flights.all()) {
       for (const tag of tags) (flight.voided ??= new Set()).add(tag)
-      if (isVoid(flight)) this.#orphan(flight)
+      if (flight.isVoid()) this.#orphan(flight)
     }
   }
 
   close(): void {
     this.closed = true
-    for (const flight of [...this.#flights.values(), ...this.#orphans]) {
+    for (const flight of [...this.#flights.all(), ...this.#orphans.all()]) {
       this.#end(flight)
-      for (let waiter = flight.next(); waiter; waiter = flight.next()) {
+      for (let waiter = flight.shift(); waiter; waiter = flight.shift()) {
         waiter.fail(this.closedError())
       }
       flight.cancel(this.closedError())
     }
   }
 
+  /** What is at hand at once, else what is loaded: by `how` if that is no object, else as its `load` says. */
   ask(
     key: K,
-    options: AskOptions<K, V>,
+    how: Loader<K, V> | AskOptions<K, V> | undefined,
+    asked: AskOptions<K, V> | undefined,
     whole: boolean,
     strict: boolean,
     group?: Group<K, V>,
   ): Promise<V | CacheEntry<V>> {
     try {
-      checkObject('options', options)
-      const { signal, forceRefresh = strict, load } = options
+      const options: AskOptions<K, V> = checkOptions(typeof how === 'object' ? how : asked)
+      const { signal, forceRefresh = strict } = options
       const token = signal === undefined ? undefined : CancellationToken.from(signal)
       token?.throwIfCancelled()
       if (this.closed) throw this.closedError()
       checkAsk(options)
-      if (load !== undefined) checkFunction('load', load)
-      const entry = this.#memory.find(key)
-      const served = entry && !forceRefresh ? this.#serve(entry, options, whole, group) : undefined
-      if (served !== undefined) return served
-      const flying = this.#flights.get(key)
-      if (flying?.slow && entry && !strict) return this.#serveOld(entry, whole)
-      const flight = flying ?? this.#start(key, options, false, group)
+      const given = typeof how === 'object' ? options.load : (how ?? options.load)
+      if (given !== undefined) checkFunction('load', given)
+      const loader = given ?? group?.load ?? this.#load
+      const entry = this.#memory.entries.get(key)
+      if (entry?.held && !forceRefresh) {
+        const served = this.#serve(entry, loader, options, whole, group)
+        if (served !== undefined) return served
+      }
+      const flying = entry?.flight
+      if (flying?.slow && !strict && this.#memory.isKept(flying.entry)) {
+        return this.#serveOld(flying.entry, whole)
+      }
+      const flight = flying ?? this.#start(key, entry, loader, options, false, group)
       this.stats.misses++
       const { crowd } = flight
       if (crowd && !whole && !strict && !token) return crowd.promise.then()
@@ -105,7 +120,7 @@ export class Loads<K, V> {
       if (token) {
         waiter.registration = token.onCancelled(() => this.#leave(flight, waiter, token))
       }
-      if (!flying) this.#launch(flight, entry, !forceRefresh)
+      if (!flying) this.#launch(flight, !forceRefresh)
       return waiter.promise
     } catch (error) {
       return Promise.reject(error)
@@ -115,27 +130,28 @@ export class Loads<K, V> {
   /** Answers with what is at hand, if it may; begins to refresh it, if it should. */
   #serve(
     entry: Entry<K, V>,
-    options: AskOptions<K, V>,
+    loader: Loader<K, V> | undefined,
+    options: GetOptions,
     whole: boolean,
     group: Group<K, V> | undefined,
   ): Promise<V | CacheEntry<V>> | undefined {
-    const { staleWhileRevalidate = 0, staleIfError = 0 } = this.#options
+    const { staleWhileRevalidate, staleIfError } = this.#settings
+    const { key, freshUntil = Infinity, failed, details } = entry
     const now = performance.now()
-    const late = now - entry.freshUntil
-    const tired = entry.failure !== undefined && now < entry.failure.retryAt
-    if (late >= staleWhileRevalidate && late >= 0) {
+    const late = now - freshUntil
+    const fresh = late < 0
+    const tired = details?.failure !== undefined && now < details.failure.retryAt
+    if (!fresh && (failed || late >= staleWhileRevalidate)) {
       return tired && late < staleIfError ? this.#serveOld(entry, whole) : undefined
     }
-    const fresh = late < 0
     this.stats[fresh ? 'hits' : 'stale']++
     this.#memory.eviction?.hit(entry)
-    if (entry.failed) return Promise.reject(entry.value)
+    if (failed) return Promise.reject(entry.value)
     const answer = whole
       ? Promise.resolve(entry.tell(fresh ? 'fresh' : 'stale', now))
       : entry.settled
-    const refresh = !tired && (!fresh || this.#isDue(entry, -late)) && !this.#flights.has(entry.key)
-    if (refresh && this.#loader(options)) {
-      this.#launch(this.#start(entry.key, options, true, group), entry, false)
+    if (loader && !tired && !entry.flight && (!fresh || this.#isDue(entry, -late))) {
+      this.#launch(this.#start(key, entry, loader, options, true, group), false)
     }
     return answer
   }
@@ -146,58 +162,44 @@ export class Loads<K, V> {
   }
 
   /** Is it time to refresh what is still fresh? XFetch: the likelier the less is left and the longer loads take. */
-  #isDue({ took }: Entry<K, V>, left: Milliseconds): boolean {
-    const { refreshAhead = 0, random = Math.random } = this.#options
+  #isDue({ details }: Entry<K, V>, left: Milliseconds): boolean {
+    const { refreshAhead, random = Math.random } = this.#settings
     return refreshAhead === 'probabilistic'
-      ? -took * Math.log(random()) >= left
+      ? -(details?.took ?? 0) * Math.log(random()) >= left
       : left < refreshAhead
-  }
-
-  #loader(options: AskOptions<K, V>, group?: Group<K, V>): Loader<K, V> | undefined {
-    const { load, loadMany } = this.#options
-    return (
-      options.load ??
-      group?.load ??
-      load ??
-      (loadMany && ((key, context) => new Group(loadMany).load(key, context)))
-    )
   }
 
   #start(
     key: K,
-    options: AskOptions<K, V>,
+    known: Entry<K, V> | undefined,
+    loader: Loader<K, V> | undefined,
+    options: GetOptions,
     background: boolean,
-    group?: Group<K, V>,
+    group: Group<K, V> | undefined,
   ): Flight<K, V> {
+    const { tier, who } = this.#memory
+    const { loadTimeout: timeout } = this.#settings
     // Without a loader the second tier may still have it.
-    const own = this.#loader(options, group) ?? (this.#memory.tier && missing)
-    const load: Loader<K, V> = checkFunction('load', own as Loader<K, V>)
-    const { loadTimeout: timeout } = this.#options
-    const flight = new Flight(
-      key,
-      load,
-      background,
-      options,
-      timeout === undefined ? undefined : this.#limit(timeout, !background),
-      this.#memory.tier ? Date.now() : 0,
-    )
+    const load = checkFunction('load', (loader ?? (tier && missing)) as Loader<K, V>)
+    const entry = known ?? this.#memory.open(key)
+    const flight = new Flight(entry, load, background, options, tier ? Date.now() : 0)
+    if (timeout < Infinity) {
+      const message = `${who}: load timed out after ${timeout} ms`
+      flight.source = new CancellationTokenSource({ timeout, message, ref: !background })
+    }
     if (group?.load === load) {
       flight.group = group
       group.expect()
     }
-    this.#flights.set(key, flight)
+    entry.flight = flight
+    this.#flights.push(flight)
     if (background) this.#pin(flight)
     return flight
   }
 
-  #limit(timeout: Milliseconds, ref: boolean): CancellationTokenSource {
-    const message = `${this.who}: load timed out after ${timeout} ms`
-    return new CancellationTokenSource({ timeout, message, ref })
-  }
-
   #pin(flight: Flight<K, V>): void {
     flight.pinned = true
-    if (this.#options.waitUntil) {
+    if (this.#settings.waitUntil) {
       this.#memory.announce(
         new Promise<void>((resolve) => {
           flight.landed = resolve
@@ -206,29 +208,33 @@ export class Loads<K, V> {
     }
   }
 
-  #launch(flight: Flight<K, V>, entry: Entry<K, V> | undefined, askTier: boolean): void {
-    const { softTimeout = Infinity } = this.#options
-    if (entry && !entry.failed) {
-      flight.remember(entry)
+  #launch(flight: Flight<K, V>, askTier: boolean): void {
+    const { entry } = flight
+    const { softTimeout } = this.#settings
+    const { tier } = this.#memory
+    if (this.#memory.isKept(entry)) {
+      flight.previous = { value: entry.value, age: performance.now() - entry.since }
       if (softTimeout < Infinity && !flight.pinned) {
-        flight.soft = CancellationToken.timeout(softTimeout).onCancelled(() =>
-          this.#soften(flight, entry),
-        )
+        flight.soft = CancellationToken.timeout(softTimeout).onCancelled(() => this.#soften(flight))
       }
     }
-    if (!this.#memory.tier || !askTier) return this.#run(flight)
-    this.#memory.tier.read(flight.key).then(
+    if (!tier || !askTier) return this.#run(flight)
+    tier.read(entry.key).then(
       (envelope) => this.#adopt(flight, envelope),
-      (error) => this.#fail(flight, error),
+      (error) => {
+        this.#fail(flight, error)
+        this.#run(flight)
+      },
     )
   }
 
-  #soften(flight: Flight<K, V>, entry: Entry<K, V>): void {
-    if (this.#memory.find(flight.key) !== entry) return
+  #soften(flight: Flight<K, V>): void {
+    const { entry, current } = flight
+    if (!current || !this.#memory.isKept(entry)) return
     flight.slow = true
     for (let i = flight.count; i > 0; i--) {
-      const waiter = flight.next() as Waiter<V>
-      if (waiter.strict) flight.waiters.push(waiter)
+      const waiter = flight.shift() as Waiter<V>
+      if (waiter.strict) flight.waiters?.push(waiter)
       else waiter.settle(this.#serveOld(entry, waiter.whole))
     }
     if (!flight.pinned) this.#pin(flight)
@@ -236,45 +242,40 @@ export class Loads<K, V> {
 
   /** Goes on with what the second tier had. */
   #adopt(flight: Flight<K, V>, envelope: Envelope<V> | undefined): void {
-    if (flight.over) return flight.group?.skip()
-    const { key } = flight
+    const { entry } = flight
+    const memory = this.#memory
     const { value, created = 0, ttl, tags } = envelope ?? ({} as Partial<Envelope<V>>)
-    const before = this.#memory.find(key)
-    if (envelope && !isVoid(flight, tags) && !(before && before.created >= created)) {
+    const newer = memory.isKept(entry) && (entry.details?.created ?? 0) >= created
+    if (envelope && !flight.over && !flight.isVoid(tags) && !newer) {
+      const lasts = ttl ?? Infinity
       const age = Math.max(0, Date.now() - created)
-      const late = age - (ttl ?? Infinity)
+      const fresh = age < lasts
+      flight.previous = { value: value as V, age }
       try {
-        if (flight.current) {
-          const facts = { ttl: ttl ?? Infinity, age, created, tags }
-          this.#memory.keep(key, value as V, facts)
+        memory.keep(entry.key, value as V, lasts, age, new Details(tags, created), flight)
+        if (!flight.over && age - lasts < this.#settings.staleWhileRevalidate) {
+          flight.answer(value as V, 'store', fresh ? 'fresh' : 'stale', age)
+          if (fresh) this.#end(flight)
+          else {
+            flight.background = true
+            this.#pin(flight)
+          }
         }
+        memory.tell()
       } catch (error) {
-        flight.group?.skip()
-        return this.#fail(flight, error)
+        this.#fail(flight, error)
       }
-      flight.context.previous = { value: value as V, age }
-      if (late < 0 || late < (this.#options.staleWhileRevalidate ?? 0)) {
-        const state = late < 0 ? 'fresh' : 'stale'
-        answerAll(flight, value as V, 'store', state, age)
-        this.#memory.tell()
-        if (late < 0) {
-          flight.group?.skip()
-          this.#end(flight)
-          return
-        }
-        flight.context.background = true
-        this.#pin(flight)
-      }
-      this.#memory.tell()
     }
     this.#run(flight)
   }
 
+  /** Calls the loader, unless the flight is over: those who load together need not wait for it then. */
   #run(flight: Flight<K, V>): void {
-    const { loadTimeout, refreshAhead } = this.#options
+    if (flight.over) return flight.group?.skip()
+    const { loadTimeout, refreshAhead } = this.#settings
     if (refreshAhead === 'probabilistic') flight.since = performance.now()
     this.stats.loads++
-    if (loadTimeout !== undefined) {
+    if (loadTimeout < Infinity) {
       const { token } = flight
       token.onCancelled(() => this.#fail(flight, token.error))
     }
@@ -294,19 +295,18 @@ export class Loads<K, V> {
   }
 
   #done(flight: Flight<K, V>, value: V): void {
-    const { key, context, asked, since } = flight
+    const { key, tags } = flight
     const memory = this.#memory
-    const { awaitStore, disposeValues } = this.#options
+    const { awaitStore, disposeValues } = this.#settings
     if (flight.over) {
       if (disposeValues) memory.discard(key, value)
       return
     }
     let stored: Promise<unknown> | undefined
     try {
-      if (context.tags !== undefined) checkTags(context.tags)
-      if (flight.current && !context.noStore && !isVoid(flight)) {
-        const took = since === undefined ? 0 : performance.now() - since
-        stored = memory.put(key, value, context, took, asked)
+      if (tags !== undefined) checkTags(tags)
+      if (flight.current && !flight.noStore && !flight.isVoid()) {
+        stored = memory.put(key, value, flight, flight)
       }
     } catch (error) {
       return this.#fail(flight, error)
@@ -314,35 +314,38 @@ export class Loads<K, V> {
     this.#end(flight)
     flight.close()
     if (disposeValues && !flight.count) memory.discard(key, value)
-    if (stored && awaitStore) void stored.then(() => answerAll(flight, value, 'load'))
-    else answerAll(flight, value, 'load')
+    if (stored && awaitStore) void stored.then(() => flight.answer(value, 'load'))
+    else flight.answer(value, 'load')
     memory.tell()
   }
 
   #fail(flight: Flight<K, V>, error: unknown): void {
     if (flight.over) return
-    const { key, pinned, current } = flight
-    const { staleIfError = 0, refreshBackoff = 1_000, errorTtl = 0 } = this.#options
+    const { entry, pinned } = flight
+    const { key, freshUntil = Infinity } = entry
+    const { staleIfError, refreshBackoff, errorTtl } = this.#settings
     const memory = this.#memory
     const now = performance.now()
-    const found = current ? memory.find(key) : undefined
-    const entry = found?.failed ? undefined : found
+    const old = flight.current && memory.isKept(entry)
+    if (old) {
+      entry.details ??= new Details()
+      entry.details.failure = { error, retryAt: now + refreshBackoff }
+    } else if (flight.current) {
+      try {
+        const ttl = typeof errorTtl === 'function' ? errorTtl(error, key) : errorTtl
+        const failed = new Details(undefined, 0, 0, true)
+        memory.keep(key, error as V, checkMilliseconds('errorTtl', ttl), 0, failed, flight)
+      } catch (thrown) {
+        memory.report(thrown, key, 'load')
+      }
+      if (flight.over) return
+    }
     this.#end(flight)
     flight.close()
     this.stats.failures++
     let unheard = pinned
-    if (entry) {
-      entry.failure = { error, retryAt: now + refreshBackoff }
-    } else if (current) {
-      try {
-        const ttl = typeof errorTtl === 'function' ? errorTtl(error, key) : errorTtl
-        memory.keep(key, error as V, { ttl: checkMilliseconds('errorTtl', ttl), failed: true })
-      } catch (thrown) {
-        memory.report(thrown, key, 'load')
-      }
-    }
-    for (let waiter = flight.next(); waiter; waiter = flight.next()) {
-      if (entry && !waiter.strict && staleIfError && now < entry.freshUntil + staleIfError) {
+    for (let waiter = flight.shift(); waiter; waiter = flight.shift()) {
+      if (old && !waiter.strict && staleIfError && now < freshUntil + staleIfError) {
         waiter.settle(this.#serveOld(entry, waiter.whole))
         unheard = true
       } else waiter.fail(error)
@@ -353,7 +356,7 @@ export class Loads<K, V> {
 
   #leave(flight: Flight<K, V>, waiter: Waiter<V>, token: CancellationToken): void {
     const { pinned, over, current } = flight
-    waiter.unlink()
+    unlink(waiter)
     waiter.reject(token.error)
     if (over || flight.count || (pinned && current)) return
     this.#end(flight)
@@ -362,9 +365,8 @@ export class Loads<K, V> {
 
   /** From now on what it brings is only for those who wait for it. */
   #orphan(flight: Flight<K, V>): void {
-    this.#flights.delete(flight.key)
-    flight.current = false
-    if (flight.count) this.#orphans.add(flight)
+    this.#detach(flight)
+    if (flight.count) this.#orphans.push(flight)
     else {
       this.#end(flight)
       this.#stop(flight)
@@ -372,25 +374,24 @@ export class Loads<K, V> {
   }
 
   #stop(flight: Flight<K, V>): void {
-    flight.cancel(new CancelledError(`${this.who}: nobody waits for this value any more`))
+    flight.cancel(new CancelledError(`${this.#memory.who}: nobody waits for this value any more`))
   }
 
   #end(flight: Flight<K, V>): void {
-    if (flight.current) this.#flights.delete(flight.key)
-    else this.#orphans.delete(flight)
-    flight.current = false
+    this.#detach(flight)
+    unlink(flight)
     flight.over = true
     flight.soft?.dispose()
     flight.landed?.()
   }
+
+  /** It is no longer the one of its entry. */
+  #detach(flight: Flight<K, V>): void {
+    if (!flight.current) return
+    flight.current = false
+    flight.entry.flight = undefined
+    this.#memory.forget(flight.entry)
+  }
 }
 
 const missing = (): never => checkFunction('load', undefined as never)
-
-function isVoid<K, V>({ voided, context }: Flight<K, V>, tags = context.tags): boolean {
-  return voided !== undefined && !!tags?.some((tag) => voided.has(tag))
-}
-
-function answerAll<K, V>(flight: Flight<K, V>, ...answer: Parameters<Waiter<V>['answer']>): void {
-  for (let waiter = flight.next(); waiter; waiter = flight.next()) waiter.answer(...answer)
-}

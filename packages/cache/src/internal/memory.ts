@@ -1,172 +1,162 @@
 import { badValue, checkMilliseconds, type Milliseconds, report } from '@uno-async/core'
-import type { AsyncCacheOptions, CacheErrorContext, EvictReason } from '../types.js'
-import { Entry } from './entry.js'
+import type { CacheErrorContext, EvictReason, GetOptions } from '../types.js'
+import { Details, Entry } from './entry.js'
 import { Eviction } from './eviction.js'
 import { Expiry } from './expiry.js'
+import type { Flight } from './flight.js'
+import { unlink } from './list.js'
+import type { Settings } from './settings.js'
 import { Tier } from './tier.js'
 
-/** What there is to say about a value besides itself. */
-export interface Facts {
-  readonly ttl: Milliseconds
-  /** How old it is, default 0. */
-  readonly age?: Milliseconds
-  /** By the clock on the wall; only where there is a second tier. */
-  readonly created?: number
-  /** What its load took, default 0. */
-  readonly took?: Milliseconds
-  readonly tags?: readonly string[] | undefined
-  /** The value is an error. */
-  readonly failed?: boolean
-}
-
-/** The entries: bounded, expiring, found by tag; and whom to tell when they go. */
+/** The values: bounded, expiring, found by tag; and whom to tell when they go. */
 export class Memory<K, V> {
   readonly entries: Map<K, Entry<K, V>> = new Map()
   readonly work: Set<Promise<unknown>> = new Set() // in the background, for close() to wait for
   readonly tier: Tier<K, V> | undefined
   readonly who: string
+  size = 0
   weight = 0
   evictions = 0
   readonly eviction: Eviction<K, V> | undefined // undefined: no bound
-  readonly ahead: Milliseconds // who reads what is fresh for less than this must look closer
-  readonly #options: AsyncCacheOptions<K, V>
+  readonly #settings: Settings<K, V>
+  readonly #ahead: Milliseconds // who reads what is fresh for less than this must look closer
   readonly #grace: Milliseconds // how long what is no longer fresh is kept
-  readonly #maxSize: number
-  readonly #maxWeight: number
   readonly #byTag = new Map<string, Set<Entry<K, V>>>()
-  readonly #expiry = new Expiry(
-    (entry) => this.drop(entry as Entry<K, V>, 'expired'),
-    () => this.tell(),
-  )
+  readonly #expiry: Expiry<K, V> = new Expiry(this as Memory<K, V>)
   #gone: [key: K, value: V, reason: EvictReason][] = [] // not yet told
   readonly #holds = new Map<V, number>() // how many entries have it, or had and are not told; for `disposeValues`
   #telling = false
   // Invariants, true whenever no code of a user is on the stack:
-  //   I1  each entry is in `entries`, in the eviction's lists, under its tags, and in the expiry's heap if it expires
-  //   I2  `weight` is the sum over `entries`; neither it nor their number is over its bound
+  //   I1  each entry has a value or a current flight
+  //   I2  each with a value is in the eviction's lists, under its tags, and in the expiry's heap if it expires
+  //   I3  `size` and `weight` are the sums over those; neither is over its bound
 
-  constructor(options: AsyncCacheOptions<K, V>) {
-    const {
-      name,
-      maxSize = Infinity,
-      maxWeight = Infinity,
-      store,
-      storeKey,
-      storeTimeout = 1_000,
-      refreshAhead = 0,
-    } = options
+  constructor(settings: Settings<K, V>) {
+    const { name, maxSize, maxWeight, refreshAhead } = settings
     this.who = name === undefined ? 'AsyncCache' : `AsyncCache "${name}"`
-    this.#options = options
-    this.#maxSize = maxSize
-    this.#maxWeight = maxWeight
-    this.ahead = refreshAhead === 'probabilistic' ? Infinity : refreshAhead
-    if (store !== undefined) {
-      this.tier = new Tier(store, this.who, storeKey, storeTimeout, (...what) =>
-        this.report(...what),
-      )
-    }
-    this.#grace = Math.max(options.staleWhileRevalidate ?? 0, options.staleIfError ?? 0)
-    if (maxSize < Infinity || maxWeight < Infinity) {
-      this.eviction = new Eviction(options.eviction === 'lru')
-    }
+    this.#settings = settings
+    this.#ahead = refreshAhead === 'probabilistic' ? Infinity : refreshAhead
+    this.tier = settings.store === undefined ? undefined : new Tier(settings, this as Memory<K, V>)
+    this.#grace = Math.max(settings.staleWhileRevalidate, settings.staleIfError)
+    this.eviction =
+      maxSize < Infinity || maxWeight < Infinity
+        ? new Eviction(settings.eviction === 'lru')
+        : undefined
   }
 
-  /** What is there and not yet gone; leaves everything as it is. */
+  /** Has it a value that one may answer with, and nothing else to do? */
+  isFresh(entry: Entry<K, V>): boolean {
+    return lasts(entry, -this.#ahead)
+  }
+
+  /** Has it a value, no error, that is not yet gone? */
+  isKept(entry: Entry<K, V>): boolean {
+    return lasts(entry, this.#grace)
+  }
+
+  /** The one of `key`, if it is kept; leaves everything as it is. */
   find(key: K): Entry<K, V> | undefined {
     const entry = this.entries.get(key)
-    // The clock is not looked at for what never expires.
-    return entry && (entry.forever || entry.keptUntil > performance.now()) ? entry : undefined
+    return entry !== undefined && this.isKept(entry) ? entry : undefined
   }
 
-  /** In place of what there was. All that can throw comes first. */
-  keep(key: K, value: V, facts: Facts): void {
-    const { ttl, age = 0, created = 0, took = 0, tags, failed = false } = facts
-    const { weigh } = this.#options
-    const weight = weigh && !failed ? checkWeight(weigh(value, key)) : 1
+  /** A new one, for a value or a flight to come. */
+  open(key: K): Entry<K, V> {
+    const entry = new Entry<K, V>(key)
+    this.entries.set(key, entry)
+    return entry
+  }
+
+  /**
+   * Keeps a value in place of what there was, `ttl` counted from `age` ago. All that can throw comes first. What a
+   * flight brings is not kept if the flight is no longer current.
+   */
+  keep(
+    key: K,
+    value: V,
+    ttl: Milliseconds,
+    age: Milliseconds,
+    details: Details | undefined,
+    flight?: Flight<K, V>,
+  ): void {
+    const { weigh, maxWeight, disposeValues } = this.#settings
+    const failed = details?.failed
+    if (weigh && !failed) {
+      details ??= new Details()
+      details.weight = checkWeight(weigh(value, key))
+    }
+    if (flight && !flight.current) return
+    let entry = flight ? flight.entry : this.entries.get(key)
+    const known = entry?.held
+    const weight = details ? details.weight : 1
     const grace = failed ? 0 : this.#grace
-    const { eviction } = this
-    const known = this.entries.get(key)
-    if (ttl + grace <= age || weight > this.#maxWeight) {
-      if (known) this.drop(known, 'replaced')
+    if (ttl + grace <= age || weight > maxWeight) {
+      if (entry && known) this.drop(entry, 'replaced')
       return
     }
-    if (this.#options.disposeValues && !failed) {
-      this.#holds.set(value, (this.#holds.get(value) ?? 0) + 1)
-    }
-    const entry = known ?? new Entry<K, V>(key)
-    if (known) {
-      this.#note(entry, 'replaced', value)
-      this.#untag(entry)
-      this.weight -= entry.weight
-    }
-    if (eviction && (entry.list === undefined || entry.weight !== weight)) {
-      entry.unlink()
-      // Fractions can leave a little weight behind when nobody is left.
-      while (
-        eviction.count &&
-        (eviction.count >= this.#maxSize || this.weight + weight > this.#maxWeight)
-      ) {
-        const victim = eviction.evict()
-        this.evictions++
-        this.drop(victim, 'evicted')
-      }
-      eviction.add(entry)
-    } else eviction?.hit(entry)
-    if (!known) this.entries.set(key, entry)
+    if (disposeValues && !failed) this.#holds.set(value, (this.#holds.get(value) ?? 0) + 1)
+    entry ??= this.open(key)
+    if (known) this.#release(entry, 'replaced', value)
+    this.#seat(entry, weight)
+    this.size++
     this.weight += weight
+    const since = performance.now() - age
+    const freshUntil = since + ttl
     entry.value = value
-    entry.promise = undefined
-    entry.forever = ttl === Infinity && !failed
-    entry.failed = failed
-    entry.since = performance.now() - age
-    entry.ttl = ttl
-    entry.grace = grace
-    entry.created = created
-    entry.took = took
-    entry.failure = undefined
-    entry.weight = weight
-    entry.tags = tags
-    if (tags) {
-      for (const tag of tags) {
+    entry.since = since
+    entry.freshUntil = freshUntil === Infinity && !failed ? undefined : freshUntil
+    entry.details = details
+    if (details?.tags) {
+      for (const tag of details.tags) {
         const tagged = this.#byTag.get(tag)
         if (tagged) tagged.add(entry)
         else this.#byTag.set(tag, new Set([entry]))
       }
     }
-    this.#expiry.place(entry as never)
+    this.#expiry.place(entry, freshUntil + grace)
   }
 
   /** Keeps a value here and in the second tier; undefined if there is none. All that can throw comes first. */
   put(
     key: K,
     value: V,
-    { ttl: asked, tags }: { ttl?: Milliseconds | undefined; tags?: readonly string[] | undefined },
-    took: Milliseconds,
-    askedAt: number,
+    { ttl: wanted, tags }: GetOptions,
+    flight?: Flight<K, V>,
   ): Promise<unknown> | undefined {
-    const ttl = ttlOf(this.#options, key, value, asked)
+    const ttl = this.#ttlOf(key, value, wanted)
     const { tier } = this
     tier?.idOf(key)
     const created = tier ? Date.now() : 0
-    this.keep(key, value, { ttl, created, took, tags })
-    if (!tier) return
+    const asked = flight ? flight.asked : created
+    const took = flight?.since === undefined ? 0 : performance.now() - flight.since
+    const plain = !tags && !created && !took
+    this.keep(key, value, ttl, 0, plain ? undefined : new Details(tags, created, took), flight)
+    if (!tier || flight?.current === false) return
     const keep = ttl + this.#grace
-    const store = (): Promise<unknown> =>
-      tier.write(
-        key,
-        { uno: 1, value, asked: askedAt, created, ttl: ttl === Infinity ? null : ttl, tags },
-        keep,
-      )
-    return this.track(keep > 0 ? store() : tier.delete(key))
+    const envelope = {
+      uno: 1,
+      value,
+      asked,
+      created,
+      ttl: ttl === Infinity ? null : ttl,
+      tags,
+    } as const
+    return this.track(keep > 0 ? tier.write(key, envelope, keep) : tier.delete(key))
   }
 
   drop(entry: Entry<K, V>, reason: EvictReason): void {
-    this.entries.delete(entry.key)
-    this.weight = this.entries.size ? this.weight - entry.weight : 0 // no residue of fractions
-    entry.unlink()
-    this.#expiry.remove(entry as never)
-    this.#untag(entry)
-    this.#note(entry, reason)
+    this.#release(entry, reason)
+    unlink(entry)
+    this.#expiry.remove(entry)
+    entry.value = undefined as V
+    entry.freshUntil = -Infinity
+    entry.details = undefined
+    this.forget(entry)
+  }
+
+  /** An entry without a value and a flight is none. */
+  forget(entry: Entry<K, V>): void {
+    if (!entry.held && !entry.flight) this.entries.delete(entry.key)
   }
 
   tagged(tag: string): Entry<K, V>[] {
@@ -174,7 +164,8 @@ export class Memory<K, V> {
   }
 
   empty(reason: EvictReason): void {
-    for (const entry of this.entries.values()) this.drop(entry, reason)
+    this.#expiry.clear()
+    for (const entry of this.entries.values()) if (entry.held) this.drop(entry, reason)
     this.eviction?.forget()
   }
 
@@ -182,7 +173,7 @@ export class Memory<K, V> {
   tell(): void {
     if (this.#telling || !this.#gone.length) return
     this.#telling = true
-    const { onEvict, disposeValues } = this.#options
+    const { onEvict, disposeValues } = this.#settings
     for (const [key, value, reason] of this.#gone) {
       try {
         onEvict?.(key, value, reason)
@@ -214,7 +205,7 @@ export class Memory<K, V> {
 
   announce(work: Promise<unknown>): void {
     try {
-      this.#options.waitUntil?.(work)
+      this.#settings.waitUntil?.(work)
     } catch (error) {
       report(error)
     }
@@ -222,25 +213,56 @@ export class Memory<K, V> {
 
   report(error: unknown, key: K, phase: CacheErrorContext<K>['phase']): void {
     try {
-      this.#options.onError?.(error, { key, phase })
+      this.#settings.onError?.(error, { key, phase })
     } catch (thrown) {
       report(thrown)
     }
   }
 
-  /** All is in order: tells who is to be told, and waits for the second tier. */
-  async settle(work: Promise<unknown> | undefined): Promise<void> {
+  /** All is in order: tells who is to be told, and gives what the second tier is still to do. */
+  settle(work: Promise<unknown> | undefined): Promise<unknown> | undefined {
     const tracked = work && this.track(work)
     this.tell()
-    await tracked
+    return tracked
   }
 
-  #untag(entry: Entry<K, V>): void {
-    if (!entry.tags) return
-    for (const tag of entry.tags) {
+  /** The `ttl` that is to hold for this value, shortened by jitter. */
+  #ttlOf(key: K, value: V, asked: Milliseconds | undefined): Milliseconds {
+    const { ttl, ttlJitter, random = Math.random } = this.#settings
+    const full = asked ?? (typeof ttl === 'function' ? ttl(value, key) : ttl)
+    checkMilliseconds('ttl', full)
+    return ttlJitter && full < Infinity ? full * (1 - ttlJitter * random()) : full
+  }
+
+  /** Makes room for it, and gives it its place in the order of eviction. */
+  #seat(entry: Entry<K, V>, weight: number): void {
+    const { eviction } = this
+    if (!eviction) return
+    if (entry.list && entry.weight === weight) return eviction.hit(entry)
+    const { maxSize, maxWeight } = this.#settings
+    unlink(entry)
+    while (this.size && (this.size >= maxSize || this.weight + weight > maxWeight)) {
+      const victim = eviction.evict()
+      this.evictions++
+      this.drop(victim, 'evicted')
+    }
+    eviction.add(entry)
+  }
+
+  /** The value leaves the entry. */
+  #release(entry: Entry<K, V>, reason: EvictReason, next?: V): void {
+    const { key, value, weight, details } = entry
+    const { onEvict, disposeValues } = this.#settings
+    this.size--
+    this.weight = this.size ? this.weight - weight : 0 // no residue of fractions
+    entry.promise = undefined
+    for (const tag of details?.tags ?? []) {
       const tagged = this.#byTag.get(tag)
       if (tagged?.delete(entry) && !tagged.size) this.#byTag.delete(tag)
     }
+    if (details?.failed || !(onEvict || disposeValues)) return
+    if (reason !== 'replaced' || !Object.is(value, next)) this.#gone.push([key, value, reason])
+    else if (disposeValues) this.#letGo(value)
   }
 
   /** True if no entry has it any more. */
@@ -250,28 +272,16 @@ export class Memory<K, V> {
     else this.#holds.delete(value)
     return !left
   }
+}
 
-  #note({ key, value, failed }: Entry<K, V>, reason: EvictReason, next?: V): void {
-    const { onEvict, disposeValues } = this.#options
-    if (failed || !(onEvict || disposeValues)) return
-    if (reason !== 'replaced' || !Object.is(value, next)) this.#gone.push([key, value, reason])
-    else if (disposeValues) this.#letGo(value)
-  }
+/** Has it a value, no error, for so long after it was fresh? The clock is not looked at where it does not matter. */
+function lasts<K, V>(entry: Entry<K, V>, longer: Milliseconds): boolean {
+  const { freshUntil } = entry
+  if (freshUntil === undefined) return true
+  return entry.held && !entry.failed && freshUntil + longer > performance.now()
 }
 
 function checkWeight(weight: unknown): number {
   if (typeof weight === 'number' && weight >= 0) return weight
   throw badValue('weigh', 'a function that gives a number >= 0', weight)
-}
-
-/** The `ttl` that is to hold for this value, shortened by jitter. */
-function ttlOf<K, V>(
-  { ttl = Infinity, ttlJitter = 0, random = Math.random }: AsyncCacheOptions<K, V>,
-  key: K,
-  value: V,
-  asked: Milliseconds | undefined,
-): Milliseconds {
-  const full = asked ?? (typeof ttl === 'function' ? ttl(value, key) : ttl)
-  checkMilliseconds('ttl', full)
-  return ttlJitter && full < Infinity ? full * (1 - ttlJitter * random()) : full
 }

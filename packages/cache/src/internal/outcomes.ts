@@ -2,8 +2,8 @@ import type { BatchResult } from '../types.js'
 
 /** Of another realm, too. */
 export function isError(value: unknown): value is Error {
-  if (value instanceof Error) return true
-  return Object(value) === value && Object.prototype.toString.call(value) === '[object Error]'
+  if (typeof value !== 'object' || value === null) return false
+  return value instanceof Error || Object.prototype.toString.call(value) === '[object Error]'
 }
 
 /** Tells of each item how it went; throws if the result does not answer the items. */

@@ -5,6 +5,8 @@ import {
   type Milliseconds,
 } from '@uno-async/core'
 import type { SecondTier } from '../types.js'
+import type { Memory } from './memory.js'
+import type { Settings } from './settings.js'
 
 /** How a value lies in the second tier: all of it survives JSON. */
 export interface Envelope<V> {
@@ -25,29 +27,24 @@ const MAX_SKEW = 10_000 // how far ahead another machine's clock may be
 /** The second tier, made harmless: in order for each key, in time, and never a rejection. */
 export class Tier<K, V> {
   readonly #store: SecondTier
-  readonly #who: string
   readonly #keyOf: (key: K) => string
   readonly #timeout: Milliseconds
-  readonly #onError: (error: unknown, key: K, phase: Phase) => void
+  readonly #memory: Memory<K, V>
   readonly #raw: boolean // a bare adapter of Keyv 6: takes strings and points in time
   readonly #last = new Map<string, Promise<unknown>>() // the last write of each key that is not done
   readonly #doubtful = new Map<string, () => unknown>() // what could not be written or deleted: the store may have an older value
-  #clearing: Promise<unknown> | undefined = undefined
+  #clearing: Promise<unknown> | undefined = undefined // the last clear()
 
   constructor(
-    store: SecondTier,
-    who: string,
-    keyOf: ((key: K) => string) | undefined,
-    timeout: Milliseconds,
-    onError: (error: unknown, key: K, phase: Phase) => void,
+    { store, storeKey = defaultKey, storeTimeout }: Settings<K, V>,
+    memory: Memory<K, V>,
   ) {
     for (const verb of ['get', 'set', 'delete'] as const)
       checkFunction(`store.${verb}`, store?.[verb])
-    this.#store = store
-    this.#who = who
-    this.#keyOf = keyOf ?? defaultKey
-    this.#timeout = timeout
-    this.#onError = onError
+    this.#store = store as SecondTier
+    this.#keyOf = storeKey
+    this.#timeout = storeTimeout
+    this.#memory = memory
     this.#raw = !!(store as { capabilities?: { expires?: boolean } }).capabilities?.expires
   }
 
@@ -101,15 +98,11 @@ export class Tier<K, V> {
     if (!this.#store.clear) return Promise.all([...keys].map((key) => this.delete(key)))
     const before = Promise.all([this.#clearing, ...this.#last.values()])
     this.#last.clear()
-    const mine = this.#after(before, undefined as K, 'store-set', async () => {
+    this.#clearing = this.#after(before, undefined as K, 'store-set', async () => {
       await this.#store.clear?.()
       this.#doubtful.clear()
     })
-    this.#clearing = mine
-    void mine.then(() => {
-      if (this.#clearing === mine) this.#clearing = undefined
-    })
-    return mine
+    return this.#clearing
   }
 
   #set(id: string, envelope: Envelope<unknown>, keep: Milliseconds): unknown {
@@ -140,12 +133,12 @@ export class Tier<K, V> {
   ): Promise<unknown> {
     if (before !== undefined) await before
     const timeout = this.#timeout
-    const message = `${this.#who}: ${phase.replace('-', ' ')} timed out after ${timeout} ms`
+    const message = `${this.#memory.who}: ${phase.replace('-', ' ')} timed out after ${timeout} ms`
     const source = new CancellationTokenSource({ timeout, message, ref: true })
     try {
       return await source.token.race(Promise.resolve(op()))
     } catch (error) {
-      this.#onError(error, key, phase)
+      this.#memory.report(error, key, phase)
       return undefined
     } finally {
       source.close()
@@ -158,10 +151,8 @@ const tagKey = (tag: string): string => `uno-async:tag:${tag}`
 function defaultKey(key: unknown): string {
   const type = key === null ? 'null' : typeof key
   // As it is, but where that could be taken for something else.
-  if (type === 'string')
-    return /^(string|number|bigint|boolean|null|undefined|uno-async):/.test(key as string)
-      ? `string:${key}`
-      : (key as string)
-  if (/number|bigint|boolean|null|undefined/.test(type)) return `${type}:${key}`
+  const prefixes = /^(string|number|bigint|boolean|null|undefined|uno-async):/
+  if (type === 'string' && !prefixes.test(key as string)) return key as string
+  if (prefixes.test(`${type}:`)) return `${type}:${key}`
   throw badValue('storeKey', 'given for keys that are not primitive', key, TypeError)
 }
