@@ -52,7 +52,8 @@ const LATE = 2 // timers are rounded; after a longer standstill there is no rush
 class Rate extends Line {
   readonly #each: Milliseconds // what one call costs
   readonly #credit: Milliseconds // how far beyond now calls may go
-  #until = 0 // on the performance.now() scale: up to when what may be used is used
+  #until = 0 // by `#now`: up to when what may be used is used
+  #skew = 0 // timers may be driven without the clock
   #timer: CancellationTokenSource | undefined // for the first in line
 
   constructor(options: RateLimitedOptions & LineOptions, name: string | undefined) {
@@ -66,7 +67,11 @@ class Rate extends Line {
   }
 
   get idle(): boolean {
-    return !this.queue.size && this.#until <= performance.now()
+    return !this.queue.size && this.#until <= this.#now
+  }
+
+  get #now(): number {
+    return performance.now() + this.#skew
   }
 
   take(): boolean {
@@ -93,20 +98,24 @@ class Rate extends Line {
   }
 
   #wait(): Milliseconds {
-    return Math.max(0, this.#until - this.#credit - performance.now())
+    return Math.max(0, this.#until - this.#credit - this.#now)
   }
 
   /** @param late - how late it may be without losing anything: who waited goes at its turn, whenever the timer fires */
   #use(late: Milliseconds = 0): void {
-    this.#until = Math.max(this.#until, performance.now() - late) + this.#each
+    this.#until = Math.max(this.#until, this.#now - late) + this.#each
   }
 
   #serve(): void {
     while (this.queue.size) {
       const timeout = this.#wait()
       if (timeout > 0) {
+        const due = this.#now + timeout
         this.#timer = new CancellationTokenSource({ timeout, ref: true })
-        this.#timer.token.onCancelled(() => this.#serve())
+        this.#timer.token.onCancelled(() => {
+          this.#skew += Math.max(0, due - this.#now)
+          this.#serve()
+        })
         return
       }
       if (this.queue.wake()) this.#use(LATE)

@@ -488,3 +488,16 @@ it('reports a release that rejects', async () => {
   expect(reported.mock.calls).toEqual([['not given back']])
   vi.unstubAllGlobals()
 })
+
+it('goes by timers that are driven without the clock', async () => {
+  vi.useRealTimers()
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+  const work = vi.fn(async () => {})
+  const limited = rateLimited({ limit: 1, interval: 60_000 })(work)
+  const all = Promise.all([limited(), limited(), limited()])
+  for (let i = 1; i < 4; i++) {
+    expect(work).toHaveBeenCalledTimes(i)
+    await vi.advanceTimersByTimeAsync(60_001)
+  }
+  await all
+})
