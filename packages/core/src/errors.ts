@@ -21,6 +21,7 @@ export class UnoAsyncError extends Error {
     return false
   }
 
+  /** Tells errors apart, whatever copy or realm they come from. */
   readonly code: string = 'ERR_UNO_ASYNC'
 
   constructor(message?: string, options?: { cause?: unknown }) {
@@ -41,7 +42,17 @@ interface Branded {
   readonly [BRAND]?: boolean
 }
 
-/** Somebody asked for this to stop: to be obeyed, not reported. `code` is `ABORT_ERR`, `name` `AbortError`. */
+/**
+ * Somebody asked for this to stop: to be obeyed, not reported. `code` is `ABORT_ERR`, `name` `AbortError`.
+ *
+ * @example
+ * ```ts
+ * import { CancellationTokenSource, CancelledError } from '@uno-async/core'
+ * const source = new CancellationTokenSource()
+ * source.cancel('enough')
+ * source.token.error instanceof CancelledError // true: its cause is 'enough'
+ * ```
+ */
 export class CancelledError extends UnoAsyncError {
   override readonly code: 'ABORT_ERR' = 'ABORT_ERR'
 
@@ -54,7 +65,16 @@ export class CancelledError extends UnoAsyncError {
   }
 }
 
-/** It took too long: to be reported. Not a CancelledError. `code` is `ETIMEDOUT`. */
+/**
+ * It took too long: to be reported. Not a CancelledError. `code` is `ETIMEDOUT`.
+ *
+ * @example
+ * ```ts
+ * import { CancellationToken, delay, TimeoutError } from '@uno-async/core'
+ * const signal = CancellationToken.timeout(5)
+ * await delay(60_000, { signal }).catch((error) => error instanceof TimeoutError) // true
+ * ```
+ */
 export class TimeoutError extends UnoAsyncError {
   override readonly code: 'ETIMEDOUT' = 'ETIMEDOUT'
   /** How long was waited, in milliseconds; NaN if the thrower did not say. */
@@ -82,7 +102,15 @@ export class TimeoutError extends UnoAsyncError {
   }
 }
 
-/** It was closed while you waited, or before you came. `code` is `ERR_CLOSED`. */
+/**
+ * It was closed while you waited, or before you came. `code` is `ERR_CLOSED`.
+ *
+ * @example
+ * ```ts
+ * import { ClosedError } from '@uno-async/core'
+ * new ClosedError('the shop is closed').code // 'ERR_CLOSED'
+ * ```
+ */
 export class ClosedError extends UnoAsyncError {
   override readonly code: 'ERR_CLOSED' = 'ERR_CLOSED'
 
@@ -91,7 +119,15 @@ export class ClosedError extends UnoAsyncError {
   }
 }
 
-/** As many wait as may wait: come back later. `code` is `ERR_QUEUE_FULL`. */
+/**
+ * As many wait as may wait: come back later. `code` is `ERR_QUEUE_FULL`.
+ *
+ * @example
+ * ```ts
+ * import { QueueFullError } from '@uno-async/core'
+ * new QueueFullError('100 are waiting').code // 'ERR_QUEUE_FULL'
+ * ```
+ */
 export class QueueFullError extends UnoAsyncError {
   override readonly code: 'ERR_QUEUE_FULL' = 'ERR_QUEUE_FULL'
 
@@ -100,7 +136,15 @@ export class QueueFullError extends UnoAsyncError {
   }
 }
 
-/** Too many in too short a time. `code` is `ERR_RATE_LIMITED`. */
+/**
+ * Too many in too short a time. `code` is `ERR_RATE_LIMITED`.
+ *
+ * @example
+ * ```ts
+ * import { RateLimitError } from '@uno-async/core'
+ * new RateLimitError('slow down', { retryAfter: 500 }).retryAfter // 500
+ * ```
+ */
 export class RateLimitError extends UnoAsyncError {
   override readonly code: 'ERR_RATE_LIMITED' = 'ERR_RATE_LIMITED'
   /** When it is worth another try, in milliseconds from now. */
@@ -133,7 +177,16 @@ export function isCancelled(error: unknown): boolean {
   return isCalled(error, CancelledError, 'AbortError', 'ABORT_ERR')
 }
 
-/** Is this a timeout: ours of any copy, a DOMException `TimeoutError`, or an error with code `ETIMEDOUT`? */
+/**
+ * Is this a timeout: ours of any copy, a DOMException `TimeoutError`, or an error with code `ETIMEDOUT`?
+ *
+ * @example
+ * ```ts
+ * import { isTimeout, TimeoutError } from '@uno-async/core'
+ * isTimeout(new TimeoutError()) // true
+ * isTimeout(new Error('Timed out')) // false
+ * ```
+ */
 export function isTimeout(error: unknown): boolean {
   return isCalled(error, TimeoutError, 'TimeoutError', 'ETIMEDOUT')
 }

@@ -25,7 +25,16 @@ export function remember<E>(error: E, attempts: readonly unknown[]): E {
   return error
 }
 
-/** What {@link retry} rejects with, given `aggregate: true`: `errors` has that of every attempt, `cause` is the last. */
+/**
+ * What {@link retry} rejects with, given `aggregate: true`: `errors` has that of every attempt, `cause` is the last.
+ *
+ * @example
+ * ```ts
+ * import { RetryError, retry } from '@uno-async/decorators'
+ * const failing = retry({ aggregate: true, baseDelay: 1 })(async () => Promise.reject(new Error('down')))
+ * await failing().catch((error) => error instanceof RetryError && error.errors.length) // 3
+ * ```
+ */
 export class RetryError extends AggregateError {
   readonly code: 'ERR_RETRY_EXHAUSTED' = 'ERR_RETRY_EXHAUSTED'
 

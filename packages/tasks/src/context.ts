@@ -33,6 +33,12 @@ export async function taskContext<R>(
 /**
  * The task this code runs in, undefined outside of tasks. Holds for the synchronous part of a task; with
  * `enableAsyncContext()` of core it follows `await`.
+ *
+ * @example
+ * ```ts
+ * import { currentTask, runTask } from '@uno-async/tasks'
+ * await runTask(() => currentTask()?.name, { name: 'import' }) // 'import'
+ * ```
  */
 export function currentTask(): TaskInfo | undefined {
   let place = currentPlace()
@@ -40,7 +46,15 @@ export function currentTask(): TaskInfo | undefined {
   return place?.info
 }
 
-/** The group of the current task, or whose body this is. Holds as long as `currentTask` does. */
+/**
+ * The group of the current task, or whose body this is. Holds as long as `currentTask` does.
+ *
+ * @example
+ * ```ts
+ * import { currentGroup, TaskGroup } from '@uno-async/tasks'
+ * await TaskGroup.run((group) => currentGroup() === group) // true
+ * ```
+ */
 export function currentGroup(): TaskGroup | undefined {
   const place = currentPlace()
   return (place && 'info' in place ? place.outer : place) as TaskGroup | undefined

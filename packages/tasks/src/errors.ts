@@ -1,7 +1,16 @@
 import { type CancellationToken, isCancelled } from '@uno-async/core'
 import { slot } from './internal/place.js'
 
-/** Several tasks of one group failed: `errors` has their failures, each once. `code` is `ERR_TASK_GROUP`. */
+/**
+ * Several tasks of one group failed: `errors` has their failures, each once. `code` is `ERR_TASK_GROUP`.
+ *
+ * @example
+ * ```ts
+ * import { runTasks, TaskGroupError } from '@uno-async/tasks'
+ * const fail = (text: string) => async () => Promise.reject(new Error(text))
+ * await runTasks([fail('a'), fail('b')]).catch((error) => error instanceof TaskGroupError && error.errors.length) // 2
+ * ```
+ */
 export class TaskGroupError extends AggregateError {
   readonly code: 'ERR_TASK_GROUP' = 'ERR_TASK_GROUP'
   /** The name of the group, empty if it has none. */

@@ -234,7 +234,16 @@ export class TaskManager implements AsyncDisposable {
 const limit = (grace: Milliseconds): CancellationTokenSource =>
   new CancellationTokenSource({ timeout: Math.max(grace, 1), ref: true })
 
-/** The manager of this runtime, made on first use; copies of this package share it. */
+/**
+ * The manager of this runtime, made on first use; copies of this package share it.
+ *
+ * @example
+ * ```ts
+ * import { getTaskManager, runTask } from '@uno-async/tasks'
+ * void runTask(() => 'done')
+ * console.log(getTaskManager().dump())
+ * ```
+ */
 export function getTaskManager(): TaskManager {
   const shared = slot()
   return (shared.manager ??= new TaskManager()) as TaskManager
