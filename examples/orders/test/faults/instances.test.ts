@@ -49,7 +49,7 @@ it('answers every request while one instance after the other is restarted', asyn
 
 it('loses nothing with three instances of which one is killed', async () => {
   await Promise.all(running.map((instance) => instance.stop('SIGTERM')))
-  running = await Promise.all(['one', 'two', 'three'].map(start))
+  running = await Promise.all(['one', 'two', 'three'].map((name) => start(name)))
   await using traffic = new Traffic(() => front.url).open(12)
   await delay(2_000)
   const [victim, ...others] = running as [Instance, Instance, Instance]
