@@ -82,6 +82,7 @@ it('goes on where it was after a kill -9: every event delivered, the stock exact
 })
 
 it.runIf(hasRedis)('lets in through two instances together what one would', async () => {
+  await Promise.all(running.map((instance) => instance.stop('SIGTERM')))
   const redis = await startRedis()
   const env = { REDIS_URL: `redis://127.0.0.1:${redis.port}`, REQUESTS_PER_SECOND: '20' }
   running = await Promise.all(['one', 'two'].map((name) => start(name, env)))
