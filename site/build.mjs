@@ -42,8 +42,11 @@ const relink = (file, url) => {
   const target = posix.join(posix.dirname(file), path).replace(/\/$/, '')
   const page = pages.get(target) ?? pages.get(`${target}/README.md`)
   if (page) return `/${page}${anchor}`
-  if (target.startsWith('docs/') && /\.(svg|png)$/.test(target))
-    return `/${target.slice('docs/'.length)}`
+  if (/\.(svg|png)$/.test(target)) {
+    const image = target.replace(/^docs\//, '')
+    cpSync(target, join(out, 'public', image))
+    return `/${image}`
+  }
   return `${repository}/${statSync(target).isDirectory() ? 'tree' : 'blob'}/main/${target}${anchor}`
 }
 
@@ -58,7 +61,7 @@ const convert = (file, text) =>
               ? `\`\`\`${lang}`
               : `<p class="block-name">${name}</p>\n\n\`\`\`${lang}`,
           )
-        : part.replace(/(?<=\]\()[^)\s]+(?=\))/g, (url) => relink(file, url)),
+        : part.replace(/(?<=\]\(|<img src=")[^)\s"]+/g, (url) => relink(file, url)),
     )
     .join('')
 
