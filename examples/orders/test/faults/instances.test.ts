@@ -1,5 +1,5 @@
 import { delay } from '@uno-async/core'
-import { afterAll, beforeAll, expect, it } from 'vitest'
+import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest'
 import type { HttpServer } from '../../src/api/server.js'
 import { balance, Instance } from '../../tour/fleet.js'
 import { Traffic } from '../../tour/traffic.js'
@@ -84,6 +84,7 @@ it('goes on where it was after a kill -9: every event delivered, the stock exact
 it.runIf(hasRedis)('lets in through two instances together what one would', async () => {
   await Promise.all(running.map((instance) => instance.stop('SIGTERM')))
   const redis = await startRedis()
+  onTestFinished(() => redis.stop())
   const env = { REDIS_URL: `redis://127.0.0.1:${redis.port}`, REQUESTS_PER_SECOND: '20' }
   running = await Promise.all(['one', 'two'].map((name) => start(name, env)))
   // As many as one second allows each of them, if it counted alone
@@ -95,5 +96,4 @@ it.runIf(hasRedis)('lets in through two instances together what one would', asyn
   expect(admitted.length).toBeLessThan(40)
   for (const instance of running) expect(await instance.stop('SIGTERM')).toBe(0)
   running = []
-  await redis.stop()
 })
