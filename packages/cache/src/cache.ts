@@ -160,7 +160,8 @@ export class AsyncCache<K, V> implements AsyncDisposable {
     checkAsk(given)
     const stored = this.#memory.put(key, value, given)
     this.#loads.supersede(key, value)
-    await this.#memory.settle(stored)
+    this.#memory.tell()
+    await stored
   }
 
   /** Loads `key` anew, or joins the load in flight. Rejects if it fails; what is at hand stays. */
