@@ -13,6 +13,7 @@ import { type DumpOptions, dump } from './dump.js'
 import { throwAll } from './errors.js'
 import { TaskGroup } from './group.js'
 import { checkName, checkOptions } from './internal/check.js'
+import { patienceOf } from './internal/grace.js'
 import { inTask, type Observer, type Place, slot } from './internal/place.js'
 import { tell } from './internal/report.js'
 import { treesOf } from './internal/tree.js'
@@ -197,12 +198,12 @@ export class TaskManager implements AsyncDisposable {
     let cancelled = 0
     this.#stopping = true
     this.#source.cancel(reason)
-    const patience = limit(grace)
+    const patience = patienceOf(grace)
 
     const end = async (group: TaskGroup): Promise<void> => {
       told.add(group)
       cancelled += [...handlesOf(group)].length
-      const own = limit(grace)
+      const own = patienceOf(grace)
       own.token.onCancelled(() => {
         for (const { info } of handlesOf(group)) {
           abandoned.push(info)
@@ -229,10 +230,6 @@ export class TaskManager implements AsyncDisposable {
     return { duration: performance.now() - start, cancelled, abandoned, errors }
   }
 }
-
-/** Is cancelled when patience is at an end: at least a turn, or nobody would have heard of it by then. */
-const limit = (grace: Milliseconds): CancellationTokenSource =>
-  new CancellationTokenSource({ timeout: Math.max(grace, 1), ref: true })
 
 /**
  * The manager of this runtime, made on first use; copies of this package share it.
