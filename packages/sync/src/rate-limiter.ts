@@ -57,8 +57,8 @@ export class RateLimiter implements Disposable {
   #asking = false
   #timer: CancellationTokenSource | undefined
   #alarm = Infinity // when the timer wakes the line
-  #last = 0 // the clock when last read, and how often it went back since
-  #skew = 0
+  #last = 0 // the clock when last read
+  #skew = 0 // how far it went back, or timers ahead of it
   #closed: { reason: unknown } | undefined
 
   /** @throws TypeError, RangeError */
@@ -80,7 +80,7 @@ export class RateLimiter implements Disposable {
     const most = checkRate(this.#strict, limit, interval, burst)
     this.#rate = this.#strict ? new Window(limit, interval) : new Bucket(limit, interval, most)
     this.#burst = burst
-    const store = new Store(options, this.#title)
+    const store = new Store(options, this.#title) // looks at the options in any case
     this.#store = options.store === undefined ? undefined : store
     this.#queue = new WaitQueue({
       onLeave: (request) => {
