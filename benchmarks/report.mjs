@@ -139,8 +139,8 @@ const section = (major) => {
           '| --- | ---: | ---: | ---: | ---: | ---: |',
           ...growth,
           '',
-          'What grows is the work of the garbage collector: all of these are waiting at once, none can be freed, and it moves each twice.',
-          'A waiter with its lease, its token and its promises is about 1 kB; 100 000 of them are beyond what V8 keeps for what is young.',
+          'All of these wait at once, and none can be freed: most of what grows is the work of the garbage collector. A waiter with its',
+          'lease, its token and its promises is about 1 kB.',
           '',
         ]
       : []),

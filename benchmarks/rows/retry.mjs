@@ -9,7 +9,8 @@ const job = async () => 1
 export const name = 'Retry around a success'
 export const unit = 'ns'
 export const goal = { 'es-toolkit': 1, cockatiel: 2, 'p-retry': 4 }
-export const note = 'each attempt has a token, so that it can be cancelled'
+export const note =
+  'a record of the call, and a handler for its failure: the current token governs it'
 export const subjects = {
   retry: async () => {
     const retried = retry({ maxAttempts: 3 })(job)
