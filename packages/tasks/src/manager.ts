@@ -216,7 +216,7 @@ export class TaskManager implements AsyncDisposable {
       errors.push(...group.takeUnseen())
       await group[Symbol.asyncDispose]()
     }
-    const next = (): TaskGroup | undefined => [...groups].filter((it) => !told.has(it)).at(-1)
+    const next = (): TaskGroup | undefined => [...groups].filter((it) => !told.has(it)).pop()
 
     do {
       for (let group = next(); group; group = next()) {
