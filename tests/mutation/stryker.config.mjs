@@ -1,4 +1,4 @@
-// One package at a time, named by PACKAGE: see scripts/mutate.mjs
+// One package at a time, named by PACKAGE: see mutate.mjs
 const name = process.env['PACKAGE']
 
 export default {
@@ -9,7 +9,7 @@ export default {
   coverageAnalysis: 'perTest',
   testRunnerNodeArgs: ['--expose-gc'],
   concurrency: Number(process.env['CONCURRENCY'] ?? 2),
-  timeoutMS: 15_000,
+  timeoutMS: 8_000,
   ignorePatterns: ['benchmarks', 'docs', 'examples', 'temp', '**/.turbo'],
   tempDirName: `temp/mutation/${name}`,
   reporters: ['progress-append-only', 'json'],

@@ -1,4 +1,5 @@
-// The tests of one package on its sources, which Stryker breaks a thousand times: without those that count long
+// The tests of one package on its sources, which Stryker breaks a thousand times: without those that count long, that
+// compile or that start a process
 import { defineConfig } from 'vitest/config'
 import config, { toSource } from '../../vitest.config.ts'
 import { root, runsFromEnvironment } from '../runs.ts'
@@ -15,7 +16,7 @@ export default defineConfig({
   test: {
     ...test,
     include: [`packages/${process.env['PACKAGE']}/test/**/*.test.ts`],
-    exclude: [...exclude, '**/{leak,leaks,memory}.test.ts'],
+    exclude: [...exclude, '**/{bundle,child-process,leak,leaks,matrix,memory,process}.test.ts'],
     testNamePattern: /^(?!.*\d 000\b)/,
     execArgv: [], // Stryker runs tests in threads, which have none of their own
     retry: 0,
