@@ -9,7 +9,11 @@ import { expect, it } from 'vitest'
 const temp = fileURLToPath(new URL('../temp/', import.meta.url))
 
 it('runs the recipe for node:test', async () => {
-  const run = promisify(execFile)(process.execPath, ['--test', `${temp}offers.test.mjs`])
+  const run = promisify(execFile)(process.execPath, [
+    '--test',
+    '--test-reporter=tap',
+    `${temp}offers.test.mjs`,
+  ])
   const { stdout } = await run.catch((error: ExecFileException) => error)
   expect(stdout).toContain('# pass 1')
 })
