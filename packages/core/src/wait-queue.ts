@@ -93,7 +93,7 @@ class Patience extends Alarm {
  */
 export class WaitQueue<T = void, Tag = undefined> {
   readonly #onLeave: ((tag: Tag) => void) | undefined
-  readonly #lanes: Lane[] = [] // one for each priority in use, highest first
+  #lanes: Lane[] = [] // one for each priority in use, highest last
   #size = 0
   // Invariants:
   //   I1  #size is the number of waiters in all lanes
@@ -230,26 +230,33 @@ export class WaitQueue<T = void, Tag = undefined> {
 
   #first(): Waiter<T, Tag> | undefined {
     const lanes = this.#lanes
-    while (lanes[0] && !linked(lanes[0])) lanes.shift()
-    return lanes[0]?.next as Waiter<T, Tag> | undefined
+    let lane = lanes.at(-1)
+    for (; lane && !linked(lane); lane = lanes.at(-1)) lanes.pop()
+    return lane?.next as Waiter<T, Tag> | undefined
   }
 
   #lane(priority: number): Lane {
     const lanes = this.#lanes
-    let i = 0
-    let lane = lanes[0]
-    for (; lane && lane.priority !== priority; lane = lanes[i]) {
-      // Those of priorities that nobody uses any more must not pile up.
-      if (!linked(lane)) lanes.splice(i, 1)
-      else if (lane.priority > priority) i++
-      else break
+    let low = 0
+    for (let high = lanes.length; low < high; ) {
+      const middle = (low + high) >> 1
+      if ((lanes[middle] as Lane).priority < priority) low = middle + 1
+      else high = middle
     }
-    if (lane?.priority !== priority) lanes.splice(i, 0, (lane = new Lane(priority)))
+    let lane = lanes[low]
+    if (lane?.priority !== priority) {
+      lanes.splice(low, 0, (lane = new Lane(priority)))
+      // Those of priorities that nobody uses any more must not pile up.
+      if (lanes.length > 2 * this.#size + 9)
+        this.#lanes = lanes.filter((it) => it === lane || linked(it))
+    }
     return lane
   }
 
   *#waiters(): Iterable<Waiter<T, Tag>> {
-    for (const lane of this.#lanes) {
+    const lanes = this.#lanes
+    for (let i = lanes.length; i--; ) {
+      const lane = lanes[i] as Lane
       for (let link = lane.next; link !== lane; link = link.next) {
         yield link as Waiter<T, Tag>
       }

@@ -105,6 +105,22 @@ describe('100 000 times', () => {
     expect(more).toBeLessThan(2)
     expect([queue.size, hooksOf(parent.token)]).toEqual([0, 0])
   })
+
+  it('waiting with a priority of its own leaves nothing, though somebody waits all the time', async () => {
+    const queue = new WaitQueue()
+    const first = queue.wait({ priority: Infinity })
+    let priority = 0
+    const more = await grown(() => {
+      for (let i = 0; i < COUNT; i++) {
+        const source = new CancellationTokenSource()
+        queue.wait({ signal: source.token, priority: priority++ }).catch(() => {})
+        source.cancel()
+      }
+    })
+    expect(more).toBeLessThan(2)
+    expect(queue.wake()).toBe(true)
+    await first
+  })
 })
 
 describe('the garbage collector', () => {

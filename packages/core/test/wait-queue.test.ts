@@ -70,6 +70,28 @@ describe('wake', () => {
     expect(got).toEqual(['a1', 'b2', 'c3', 'd4', 'e5', 'f6'])
   })
 
+  it('goes by priority where each has one of its own, also while some leave', async () => {
+    const queue = new WaitQueue<void, number>()
+    const got: number[] = []
+    const expected: number[] = []
+    for (let i = 0; i < 2_000; i++) {
+      const priority = (i * 7_919) % 2_003
+      const stays = i % 3 > 0
+      const source = new CancellationTokenSource()
+      void queue.wait({ tag: priority, priority, signal: source.token }).then(
+        () => got.push(priority),
+        () => {},
+      )
+      if (stays) expected.push(priority)
+      else source.cancel()
+    }
+    expected.sort((a, b) => b - a)
+    expect(Array.from(queue, ({ tag }) => tag)).toEqual(expected)
+    expect(queue.wakeAll()).toBe(expected.length)
+    await Promise.resolve()
+    expect(got).toEqual(expected)
+  })
+
   it('is an outcome: cancelling afterwards changes nothing', async () => {
     const onLeave = vi.fn()
     const queue = new WaitQueue<number>({ onLeave })
