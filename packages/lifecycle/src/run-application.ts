@@ -10,7 +10,7 @@ import {
 } from '@uno-async/core'
 import type { ShutdownReason, ShutdownReport } from './contracts.js'
 import { ShutdownError } from './errors.js'
-import { formatReport } from './format-report.js'
+import { formatReport, whole } from './format-report.js'
 import { checkGiven, oneOf } from './internal/check.js'
 import { findHost, type Host, numbers } from './internal/host.js'
 import { keepAlive, limited, noop } from './internal/limited.js'
@@ -95,12 +95,13 @@ export async function runApplication<S>(options: RunOptions<S>): Promise<Shutdow
   // Until it is told to stop, an application runs, even if nothing else holds the event loop.
   const done = keepAlive(Infinity)
   const run = new Run(options, host, manager)
-  const report = await run.report()
+  const end = await run.end()
   done()
+  await delay(1) // what was closed just now is gone in a moment, and what was rejected is known
+  const report = run.forced ? await run.force : run.coded(end)
   const replaced = report.reason.kind === 'replaced'
   // An application that exits keeps listening: one late signal must not change how it ends.
   if (!exits || replaced) run.close()
-  await delay(1) // what was closed just now is gone in a moment
   // What a forced exit leaves behind holds the event loop, and so do our own timers.
   const held = run.forced ? [] : minus(host.activeResources(), before)
   const full = held.length ? { ...report, activeResources: held } : report
@@ -109,12 +110,19 @@ export async function runApplication<S>(options: RunOptions<S>): Promise<Shutdow
   if (exit !== 'auto') exit(full.code, full)
   else if (run.forced) host.exit?.(full.code)
   else {
-    host.setExitCode?.(full.code)
+    let { code } = full
+    host.setExitCode?.(code)
+    // Who reads the report has read it.
+    run.late = (error) => {
+      code ||= 1
+      host.setExitCode?.(code)
+      host.print(`After the stop:\n${whole(error).join('\n')}`)
+    }
     void run.force.then(({ code }) => host.exit?.(code))
     void delay(exitGrace, { unref: true }).then(() => {
       const names = minus(host.activeResources(), before).join(', ') || 'something'
       host.print(`Exiting after ${exitGrace} ms: ${names} still held the event loop`)
-      host.exit?.(full.code)
+      host.exit?.(code)
     })
   }
   return full
@@ -134,11 +142,13 @@ class Run<S> {
   /** A second signal came, or a crash: nothing is waited for any more. */
   forced = false
   readonly force: Promise<ShutdownReport>
+  /** Told of errors after a stop was asked for. */
+  late = (error: unknown): void => void this.#late.add(error)
   readonly #options: RunOptions<S>
   readonly #manager: AsyncManager
   readonly #undo: (() => void)[] = []
   readonly #told: CancellationTokenSource // cancelled when a stop is asked for
-  readonly #late = new Set<unknown>() // errors after that
+  readonly #late = new Set<unknown>() // errors after that, for the report
   #forceWith!: (report: ShutdownReport) => void
   #startup: Promise<S> | undefined // while it runs
   #state: S | undefined
@@ -178,11 +188,11 @@ class Run<S> {
   }
 
   /** Runs it from start to end. */
-  async report(): Promise<ShutdownReport> {
+  end(): Promise<ShutdownReport> {
     const stopped = this.#manager.waitForShutdown()
     void stopped.then(({ reason }) => this.#stop(reason))
     void this.#start()
-    return this.#coded(await Promise.race([this.force, this.#end(stopped)]))
+    return Promise.race([this.force, this.#end(stopped)])
   }
 
   async #start(): Promise<void> {
@@ -231,7 +241,7 @@ class Run<S> {
       ...report,
       duration: this.#age,
       entries: [...report.entries, ...entries],
-      errors: [...new Set([...report.errors, ...errors, ...this.#late])],
+      errors: [...report.errors, ...errors],
     }
   }
 
@@ -239,13 +249,14 @@ class Run<S> {
     return this.#since === undefined ? 0 : performance.now() - this.#since
   }
 
-  #coded(report: ShutdownReport): ShutdownReport {
-    if (this.forced) return report
+  /** The report of the end, with what came late and with its code. */
+  coded(end: ShutdownReport): ShutdownReport {
     const { exitCodes = 'clean-zero' } = this.#options
-    const { kind, detail } = report.reason
-    let code = report.errors.length ? 1 : 0
+    const { kind, detail } = end.reason
+    const errors = [...new Set([...end.errors, ...this.#late])]
+    let code = errors.length ? 1 : 0
     if (exitCodes === 'signal' && kind === 'signal' && !code) code = codeOf(detail)
-    const coded = { ...report, code }
+    const coded = { ...end, errors, code }
     if (typeof exitCodes !== 'function') return coded
     try {
       const code = exitCodes(coded)
@@ -275,7 +286,7 @@ class Run<S> {
   #fail(kind: 'start-failed' | 'main-failed', error: unknown): void {
     const mine = this.#told.token.owns(error) || this.#manager.token.owns(error)
     if (!this.#reason && !this.#manager.shuttingDown) this.#stop({ kind, error: errorOf(error) })
-    else if (!mine && !isCancelled(error)) this.#late.add(error)
+    else if (!mine && !isCancelled(error)) this.late(error)
   }
 
   #signal(signal: string): void {
@@ -294,10 +305,10 @@ class Run<S> {
     if (this.#told.token.owns(error) || this.#manager.token.owns(error)) return
     if (stopping && isCancelled(error)) return
     if (now) {
-      this.#late.add(error)
+      this.late(error)
       this.#reason ??= { kind, error: errorOf(error) }
       this.#forceNow(1)
-    } else if (stopping) this.#late.add(error)
+    } else if (stopping) this.late(error)
     else this.#stop({ kind, error: errorOf(error) })
   }
 

@@ -147,6 +147,20 @@ const scenarios: Record<string, () => RunOptions<unknown> | undefined> = {
       manager.addStartupHook(() => say('ready'))
     },
   }),
+  // What fails when the clean-up is over, or when all is.
+  'fails-last': () => {
+    const fail = {
+      rejects: () => void Promise.reject(new Error('last')),
+      'rejects-in-grace': () => void delay(30).then(() => Promise.reject(new Error('last'))),
+      'throws-in-grace': () => {
+        setTimeout(() => {
+          throw new Error('last')
+        }, 30)
+      },
+    }[arg]
+    return { ...base, main: () => {}, cleanup: () => fail?.() }
+  },
+  'throws-after': () => ({ ...base, main: () => {} }),
   'big-write': () => ({
     startup: () => {},
     main: () => {
@@ -239,4 +253,5 @@ if (options) {
   say(
     `report ${JSON.stringify({ code: report.code, kind: report.reason.kind, held: report.activeResources })}`,
   )
+  if (scenario === 'throws-after') throw new Error('last')
 }

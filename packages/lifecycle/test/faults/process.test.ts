@@ -212,6 +212,28 @@ describe('crashes', { concurrent: true }, () => {
   })
 })
 
+describe('what fails last', { concurrent: true }, () => {
+  it('is in the report when it is rejected as the clean-up ends', async () => {
+    const app = launcher.run('fails-last', 'rejects')
+    expect(await app.exit()).toBe(1)
+    expect(app.lines).toContain(report(1, 'main-ended'))
+    expect(app.err).toContain('Stopped in')
+    expect(app.err).toContain('Error: last')
+  })
+
+  it.each([
+    ['fails-last', 'rejects-in-grace'],
+    ['fails-last', 'throws-in-grace'],
+    ['throws-after', ''],
+  ])('is printed and ends with 1 after the report: %s %s', async (scenario, how) => {
+    const app = launcher.run(scenario, how)
+    expect(await app.exit()).toBe(1)
+    expect(app.out).toContain('report {"code":0,"kind":"main-ended"')
+    expect(app.err).toContain('After the stop:')
+    expect(app.err).toContain('Error: last')
+  })
+})
+
 describe('an HTTP server', () => {
   it('closes idle keep-alive connections at once and waits for a slow request', async () => {
     const { Agent, get } = await import('node:http')
