@@ -67,8 +67,7 @@ import { ManagedTask } from './task.js'
  */
 export class AsyncManager implements AsyncDisposable {
   readonly name: string
-  /** Covers the whole stop, milliseconds; may be changed until one begins. */
-  shutdownTimeout: Milliseconds
+  #shutdownTimeout!: Milliseconds
   readonly #registry: Registry
   readonly #registration: Registration
   #state: ManagerState = 'idle'
@@ -90,7 +89,7 @@ export class AsyncManager implements AsyncDisposable {
     const { name = 'app', signal, shutdownTimeout = 10_000 } = options
     checkString('name', name)
     this.name = name
-    this.shutdownTimeout = checkMilliseconds('shutdownTimeout', shutdownTimeout)
+    this.shutdownTimeout = shutdownTimeout
     this.#registry = new Registry(this, options)
     this.#stopped = new Promise((resolve) => {
       this.#tell = resolve
@@ -98,6 +97,15 @@ export class AsyncManager implements AsyncDisposable {
     this.#registration = CancellationToken.from(signal).onCancelled((detail) => {
       void this.shutdown({ kind: 'signal', detail } satisfies ShutdownReason)
     })
+  }
+
+  /** Covers the whole stop, milliseconds; may be changed until one begins. */
+  get shutdownTimeout(): Milliseconds {
+    return this.#shutdownTimeout
+  }
+
+  set shutdownTimeout(timeout: Milliseconds) {
+    this.#shutdownTimeout = checkMilliseconds('shutdownTimeout', timeout)
   }
 
   get state(): ManagerState {

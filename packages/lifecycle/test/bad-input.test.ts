@@ -116,6 +116,19 @@ describe('bad options', () => {
     expect(error.message).toMatch(new RegExp(`^Expected \`(restart\\.)?${option}\` to be`))
   })
 
+  it.each([...duration, undefined])(
+    'a shutdownTimeout that is set to %s later',
+    async (timeout) => {
+      const it = manager()
+      expect(() => {
+        it.shutdownTimeout = timeout as never
+      }).toThrow('Expected `shutdownTimeout` to be a duration')
+      expect(it.shutdownTimeout).toBe(10_000)
+      await it.start()
+      expect((await it.shutdown()).code).toBe(0)
+    },
+  )
+
   it.each([undefined, null, 1, 'x', {}])('arguments that are %s', async (value) => {
     const it = manager()
     expect(() => it.registerResource(value as never)).toThrow(TypeError)
