@@ -354,6 +354,34 @@ describe('start', () => {
     expect(book.log).toEqual(['>b', '+b'])
     await soon(manager.shutdown())
   })
+
+  it('waits for what a startup hook registers, before the next hook', async () => {
+    const book = new Book()
+    const manager = new AsyncManager()
+    manager.addStartupHook(() => {
+      manager.registerResource(book.spec('a', [], { start: 50 }))
+    })
+    manager.addStartupHook(() => {
+      expect(manager.ready).toBe(false)
+      book.log.push('second')
+      manager.registerResource(book.spec('b', ['a'], { start: 50 }))
+    })
+    await soon(manager.start())
+    expect(book.log).toEqual(['>a', '+a', 'second', '>b', '+b'])
+    await soon(manager.shutdown())
+  })
+
+  it('fails when something fails that a startup hook registered', async () => {
+    const book = new Book()
+    const manager = new AsyncManager()
+    manager.registerResource(book.spec('a'))
+    manager.addStartupHook(() => {
+      manager.registerResource(book.spec('b', ['a'], { startError: error }))
+    })
+    await expect(soon(manager.start())).rejects.toBe(error)
+    expect(manager.state).toBe('failed')
+    expect(book.log.at(-1)).toBe('-a')
+  })
 })
 
 describe('shutdown', () => {
