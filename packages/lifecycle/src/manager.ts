@@ -267,7 +267,9 @@ export class AsyncManager implements AsyncDisposable {
     try {
       await registry.startAll()
     } catch (error) {
-      await this.shutdown({ kind: 'start-failed', error } satisfies ShutdownReason)
+      // A reason without an error would count as a clean one.
+      const known = error ?? this.#misuse(`failed to start with ${error}`)
+      await this.shutdown({ kind: 'start-failed', error: known } satisfies ShutdownReason)
       if (this.#error?.reason.kind !== 'start-failed') throw this.#error
       const errors = [...new Set(registry.failures.values())]
       if (errors.length < 2) throw error

@@ -154,6 +154,25 @@ describe('start', () => {
     expect(skipped.map(({ name }) => name)).toEqual(['c', 'd', 'slow'])
   })
 
+  it.each([undefined, null])('knows that a start failed with %s', async (nothing) => {
+    const manager = new AsyncManager()
+    const broken = vi.fn(() => Promise.reject(error))
+    manager.registerResource({ name: 'a', start: () => {}, stop: broken })
+    manager.registerResource({
+      name: 'b',
+      dependsOn: ['a'],
+      start: () => Promise.reject(nothing),
+    })
+    await expect(soon(manager.start())).rejects.toBe(nothing)
+    const report = await manager.shutdown()
+    expect(report).toMatchObject({ code: 1, reason: { kind: 'start-failed' } })
+    expect(report.errors.map(String)).toEqual([
+      `LifecycleError: AsyncManager "app" failed to start with ${nothing}`,
+      'Error: broken',
+    ])
+    await expect(manager[Symbol.asyncDispose]()).rejects.toBe(error)
+  })
+
   it('throws an AggregateError when two fail by themselves', async () => {
     const book = new Book()
     const manager = new AsyncManager()
