@@ -16,7 +16,7 @@ import { findHost, type Host, numbers } from './internal/host.js'
 import { keepAlive, limited, noop } from './internal/limited.js'
 import { Shutdown } from './internal/shutdown.js'
 import { AsyncManager } from './manager.js'
-import { getAsyncManager, setAsyncManager } from './shared.js'
+import { checkManager, getAsyncManager, setAsyncManager } from './shared.js'
 
 /** What `main` is given. */
 export interface RunContext {
@@ -347,6 +347,7 @@ function check<S>(options: RunOptions<S>): void {
   const { startup, signals, exit = 'auto', exitCodes = 'clean-zero' } = options
   checkFunction('startup', startup)
   checkGiven(options, checkFunction, 'main', 'cleanup')
+  checkGiven(options, checkManager, 'manager')
   if (signals !== undefined && signals !== false && !Array.isArray(signals)) {
     throw badValue('signals', 'a list of names or false', signals, TypeError)
   }

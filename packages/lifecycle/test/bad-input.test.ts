@@ -88,6 +88,7 @@ const table: Table[] = [
       startup: [null, 1],
       main: [null, 1],
       cleanup: [null, 1],
+      manager: [null, 1, {}],
       signals: [null, 1, 'SIGTERM', true],
       shutdownTimeout: duration,
       signalDebounce: duration,
