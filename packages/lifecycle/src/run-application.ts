@@ -87,7 +87,8 @@ export interface RunOptions<S> {
 export async function runApplication<S>(options: RunOptions<S>): Promise<ShutdownReport> {
   check(options)
   const host = findHost()
-  const manager = options.manager ?? (await freshManager())
+  const given = options.manager
+  const { manager, previous } = given ? { manager: given, previous: undefined } : freshManager()
   if (options.shutdownTimeout !== undefined) manager.shutdownTimeout = options.shutdownTimeout
   const { exit = 'auto', exitGrace = 250 } = options
   const exits = exit === 'auto' && host.exit !== undefined && !host.inTest
@@ -95,7 +96,9 @@ export async function runApplication<S>(options: RunOptions<S>): Promise<Shutdow
   // Until it is told to stop, an application runs, even if nothing else holds the event loop.
   const done = keepAlive(Infinity)
   const run = new Run(options, host, manager)
-  const end = await run.end()
+  const ending = run.end(previous)
+  ends.set(manager, Promise.all([previous, ending]))
+  const end = await ending
   done()
   await delay(1) // what was closed just now is gone in a moment, and what was rejected is known
   const report = run.forced ? await run.force : run.coded(end)
@@ -128,14 +131,16 @@ export async function runApplication<S>(options: RunOptions<S>): Promise<Shutdow
   return full
 }
 
-/** The manager of this process, if it is fresh; else stops it, as hot reloading needs it, and makes another. */
-async function freshManager(): Promise<AsyncManager> {
+const ends = new WeakMap<AsyncManager, Promise<unknown>>() // of their runs, and of those before
+
+/** The manager of this process, if it is fresh; else another, and the end of what it replaces, as hot reloading needs it. */
+function freshManager(): { manager: AsyncManager; previous: Promise<unknown> | undefined } {
   const old = getAsyncManager()
-  if (old.state === 'idle') return old
-  await old.shutdown({ kind: 'replaced' } satisfies ShutdownReason).catch(noop)
+  if (old.state === 'idle' && !ends.has(old)) return { manager: old, previous: undefined }
   const manager = new AsyncManager()
   setAsyncManager(manager)
-  return manager
+  const stopped = old.shutdown({ kind: 'replaced' } satisfies ShutdownReason).catch(noop)
+  return { manager, previous: Promise.all([ends.get(old), stopped]) }
 }
 
 class Run<S> {
@@ -187,20 +192,26 @@ class Run<S> {
     for (const undo of this.#undo) undo()
   }
 
-  /** Runs it from start to end. */
-  end(): Promise<ShutdownReport> {
+  /** Runs it from start to end, once what it replaces has ended. */
+  end(previous: Promise<unknown> | undefined): Promise<ShutdownReport> {
     const stopped = this.#manager.waitForShutdown()
     void stopped.then(({ reason }) => this.#stop(reason))
-    void this.#start()
+    void this.#start(previous)
     return Promise.race([this.force, this.#end(stopped)])
   }
 
-  async #start(): Promise<void> {
+  async #start(previous: Promise<unknown> | undefined): Promise<void> {
     const { startup, main } = this.#options
     const manager = this.#manager
     const { token } = this.#told
     try {
-      this.#startup = (async () => token.run(() => startup({ manager, token })))()
+      this.#startup = (async () => {
+        if (previous !== undefined) {
+          await previous
+          if (this.#reason || manager.shuttingDown) return undefined as S
+        }
+        return token.run(() => startup({ manager, token }))
+      })()
       this.#state = await this.#startup
       this.#startup = undefined
       if (this.#reason || manager.shuttingDown) return

@@ -71,6 +71,16 @@ describe('runApplication, in a test runner', () => {
     })
   })
 
+  it('makes way for another of the same moment', async () => {
+    const startup = vi.fn()
+    const first = runApplication({ exit: 'never', startup })
+    const second = runApplication({ exit: 'never', startup, main: () => {} })
+    expect((await first).reason.kind).toBe('replaced')
+    expect((await second).reason.kind).toBe('main-ended')
+    const managers = startup.mock.calls.map(([{ manager }]) => manager)
+    expect(new Set(managers).size).toBe(2)
+  })
+
   it('calls a function instead of exiting', async () => {
     const exit = vi.fn()
     const print = vi.spyOn(process.stderr, 'write').mockReturnValue(true)

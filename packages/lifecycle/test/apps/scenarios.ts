@@ -235,6 +235,26 @@ const scenarios: Record<string, () => RunOptions<unknown> | undefined> = {
     }
     return { ...base, main: () => {} }
   },
+  // Two reloads before the first run has stopped, and a signal before the last has started.
+  reloaded: () => {
+    const run = (name: string) =>
+      void runApplication({
+        exitGrace: 0,
+        startup({ manager }) {
+          resource(manager, name, () => delay(200))
+          manager.addStartupHook(() => say(`up ${name}`))
+        },
+        cleanup: async (_, { reason }) => {
+          await delay(20)
+          say(`cleanup ${name} ${reason.kind}`)
+        },
+      })
+    run('one')
+    setTimeout(() => run('two'), 50)
+    setTimeout(() => run('three'), 100)
+    if (arg) setTimeout(() => process.kill(process.pid, 'SIGTERM'), 150)
+    return undefined
+  },
   replaced: () => {
     void runApplication({ ...base, exitGrace: 0 }).then(({ reason, code }) =>
       say(`first ${reason.kind} ${code}`),

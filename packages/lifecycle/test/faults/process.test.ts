@@ -158,6 +158,35 @@ describe('ends', { concurrent: true }, () => {
     ])
   })
 
+  it('starts the newest of several runs, when the one before has ended', async () => {
+    const app = await launcher.run('reloaded').saw('up three')
+    expect(await app.signal('SIGTERM').exit()).toBe(0)
+    expect(app.lines).toEqual([
+      'start one',
+      'up one',
+      'stop one',
+      'cleanup one replaced',
+      'cleanup two replaced',
+      'start three',
+      'up three',
+      'stop three',
+      'cleanup three signal',
+    ])
+  })
+
+  it('obeys a signal that comes before the run before has ended', async () => {
+    const app = launcher.run('reloaded', 'signal')
+    expect(await app.exit()).toBe(0)
+    expect(app.lines).toEqual([
+      'start one',
+      'up one',
+      'stop one',
+      'cleanup one replaced',
+      'cleanup two replaced',
+      'cleanup three signal',
+    ])
+  })
+
   it('publishes on diagnostics channels that somebody subscribed to', async () => {
     const app = launcher.run('channel')
     await app.exit()
