@@ -250,6 +250,13 @@ describe('what fails last', { concurrent: true }, () => {
     expect(app.err).toContain('Error: last')
   })
 
+  it('is not that nobody reads what it prints', async () => {
+    const app = launcher.run('main-fails')
+    app.child.stderr?.destroy()
+    expect(await app.exit()).toBe(1)
+    expect(app.lines.at(-1)).toBe(report(1, 'main-failed'))
+  })
+
   it.each([
     ['fails-last', 'rejects-in-grace'],
     ['fails-last', 'throws-in-grace'],
