@@ -97,7 +97,7 @@ export async function runApplication<S>(options: RunOptions<S>): Promise<Shutdow
   const done = keepAlive(Infinity)
   const run = new Run(options, host, manager)
   const ending = run.end(previous)
-  ends.set(manager, Promise.all([previous, ending]))
+  ends.set(manager, Promise.all([previous, ending]).then(noop))
   const end = await ending
   done()
   await delay(1) // what was closed just now is gone in a moment, and what was rejected is known
