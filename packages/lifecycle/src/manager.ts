@@ -201,7 +201,7 @@ export class AsyncManager implements AsyncDisposable {
     return task
   }
 
-  /** Makes the drain wait for work in flight, and gives it back. @throws TypeError */
+  /** Makes the drain wait for work in flight, and gives it back: its failure is yours to see, nothing else tells of it. @throws TypeError */
   track<R>(work: PromiseLike<R>, name = 'work'): Promise<R> {
     if (typeof (work as Partial<PromiseLike<R>> | undefined)?.then !== 'function') {
       throw badValue('work', 'a promise', work, TypeError)
