@@ -96,15 +96,17 @@ export async function runApplication<S>(options: RunOptions<S>): Promise<Shutdow
   // Until it is told to stop, an application runs, even if nothing else holds the event loop.
   const done = keepAlive(Infinity)
   const run = new Run(options, host, manager)
-  const ending = run.end(previous)
+  const ending = run.end(previous).then(async (end) => {
+    done()
+    await delay(1) // what was closed just now is gone in a moment, and what was rejected is known
+    const report = run.forced ? await run.force : run.coded(end)
+    // An application that exits keeps listening: one late signal must not change how it ends.
+    if (!exits || report.reason.kind === 'replaced') run.close()
+    return report
+  })
   ends.set(manager, Promise.all([previous, ending]).then(noop))
-  const end = await ending
-  done()
-  await delay(1) // what was closed just now is gone in a moment, and what was rejected is known
-  const report = run.forced ? await run.force : run.coded(end)
+  const report = await ending
   const replaced = report.reason.kind === 'replaced'
-  // An application that exits keeps listening: one late signal must not change how it ends.
-  if (!exits || replaced) run.close()
   // What a forced exit leaves behind holds the event loop, and so do our own timers.
   const held = run.forced ? [] : minus(host.activeResources(), before)
   const full = held.length ? { ...report, activeResources: held } : report
@@ -150,6 +152,7 @@ class Run<S> {
   /** Told of errors after a stop was asked for. */
   late = (error: unknown): void => void this.#late.add(error)
   readonly #options: RunOptions<S>
+  readonly #host: Host
   readonly #manager: AsyncManager
   readonly #undo: (() => void)[] = []
   readonly #told: CancellationTokenSource // cancelled when a stop is asked for
@@ -163,20 +166,16 @@ class Run<S> {
 
   constructor(options: RunOptions<S>, host: Host, manager: AsyncManager) {
     this.#options = options
+    this.#host = host
     this.#manager = manager
     this.#told = new CancellationTokenSource({ name: manager.name })
     this.force = new Promise((resolve) => {
       this.#forceWith = resolve
     })
     const { signals = host.signals } = options
-    for (const signal of signals || []) this.#on(host, signal, () => this.#signal(signal))
-    for (const kind of ['uncaughtException', 'unhandledRejection'] as const) {
-      const policy = options[kind] ?? 'shutdown'
-      if (policy === 'ignore' || !host.exit) continue
-      this.#on(host, kind, (error) => this.#crash(kind, error, policy === 'crash'))
-    }
+    for (const signal of signals || []) this.#on(signal, () => this.#signal(signal))
     if (!host.exit) {
-      this.#on(host, 'pagehide', (event) => {
+      this.#on('pagehide', (event) => {
         // A frozen page may come back.
         if (!(event as { persisted?: boolean }).persisted) this.#stop({ kind: 'pagehide' })
       })
@@ -210,6 +209,7 @@ class Run<S> {
           await previous
           if (this.#reason || manager.shuttingDown) return undefined as S
         }
+        this.#watch() // only now: what was uncaught before is not ours
         return token.run(() => startup({ manager, token }))
       })()
       this.#state = await this.#startup
@@ -334,8 +334,16 @@ class Run<S> {
     })
   }
 
-  #on(host: Host, event: string, listener: (argument: unknown) => void): void {
-    this.#undo.push(host.on(event, listener))
+  #watch(): void {
+    for (const kind of ['uncaughtException', 'unhandledRejection'] as const) {
+      const policy = this.#options[kind] ?? 'shutdown'
+      if (policy === 'ignore' || !this.#host.exit) continue
+      this.#on(kind, (error) => this.#crash(kind, error, policy === 'crash'))
+    }
+  }
+
+  #on(event: string, listener: (argument: unknown) => void): void {
+    this.#undo.push(this.#host.on(event, listener))
   }
 }
 

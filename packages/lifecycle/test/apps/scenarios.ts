@@ -247,6 +247,7 @@ const scenarios: Record<string, () => RunOptions<unknown> | undefined> = {
         cleanup: async (_, { reason }) => {
           await delay(20)
           say(`cleanup ${name} ${reason.kind}`)
+          if (name === 'one') void Promise.reject(new Error('of one'))
         },
       })
     run('one')

@@ -158,7 +158,7 @@ describe('ends', { concurrent: true }, () => {
     ])
   })
 
-  it('starts the newest of several runs, when the one before has ended', async () => {
+  it('starts the newest of several runs when the one before has ended, whatever fails in that', async () => {
     const app = await launcher.run('reloaded').saw('up three')
     expect(await app.signal('SIGTERM').exit()).toBe(0)
     expect(app.lines).toEqual([
