@@ -190,7 +190,7 @@ export class AsyncManager implements AsyncDisposable {
       failed: (error: unknown) => this.#failed(name, error, options.onError),
       ended: (task: ManagedTask<R>) => {
         tasks.delete(task as never)
-        if (!task.significant) return
+        if (!task.significant || task.state === 'parked') return
         for (const { significant } of tasks) if (significant) return
         void this.shutdown({ kind: 'tasks-ended', detail: name } satisfies ShutdownReason)
       },
