@@ -17,11 +17,12 @@ export interface ClosableServer {
 /**
  * Stops listening, closes idle keep-alive connections, and each other one as soon as its response is sent;
  * resolves when all are closed. When cancelled it cuts what is left. A server that does not listen is fine.
+ * Upgraded connections, like those of WebSockets, are not the server's to cut: close them yourself.
  *
  * An open server that is registered with a manager is drained like this.
  *
  * @param options - `signal`: ends the patience
- * @throws what `close` reports; TypeError
+ * @throws what `close` reports; what `signal` was cancelled with, if an upgraded connection is left; TypeError
  * @example
  * ```ts
  * import { createServer } from 'node:http'
@@ -53,10 +54,13 @@ export async function closeServer(
   }).finally(() => done.cancel())
   closed.catch(noop) // until it is waited for
   const cut = token.onCancelled(() => server.closeAllConnections())
-  while (!done.token.cancelled) {
+  let last = false
+  while (!done.token.cancelled && !last) {
+    last = token.cancelled // a turn after the cut, what could be cut is gone
     server.closeIdleConnections()
     await delay(25, { signal: done.token }).catch(noop)
   }
   cut.dispose()
+  if (!done.token.cancelled) throw token.error
   return closed
 }

@@ -231,6 +231,6 @@ export interface ManagerOptions {
   unreadyDelay?: Milliseconds | undefined
   /** Covers the wait for tracked work, default half of the time that is left. */
   drainTimeout?: Milliseconds | undefined
-  /** Told of everything that happens. What it throws is reported and stops nobody. */
+  /** Told of everything that happens. What it throws is an uncaught exception, and keeps no step from running. */
   onEvent?: ((event: LifecycleEvent) => void) | undefined
 }

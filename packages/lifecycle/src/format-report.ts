@@ -18,27 +18,54 @@ export function formatReport(report: ShutdownReport): string {
   const width = Math.max(...entries.map(({ name }) => name.length))
   for (const { name, phase, outcome, duration, error } of entries) {
     const mark = outcome === 'ok' ? '✓' : outcome === 'skipped' ? '-' : '✗'
-    const text = outcome === 'ok' || outcome === 'skipped' ? '' : `: ${short(error)}`
+    const running = error === undefined && outcome !== 'error'
+    const text = mark === '✗' ? `: ${running ? 'still running' : short(error)}` : ''
     lines.push(
       `  ${mark} ${phase.padEnd(7)} ${name.padEnd(width)} ${ms(duration).padStart(9)}  ${outcome}${text}`,
     )
   }
   const known = new Set(entries.map(({ error }) => error))
-  for (const error of errors) {
-    if (!known.has(error)) lines.push(`  ${(error as Error | undefined)?.stack ?? short(error)}`)
-  }
+  for (const error of errors) lines.push(...whole(error, known))
   if (activeResources.length) {
     lines.push(`  still holding the event loop: ${activeResources.join(', ')}`)
   }
   return lines.join('\n')
 }
 
+/** An error with its stack, then the errors it stands for and what caused it; nothing of those that are known. @internal */
+export function whole(error: unknown, known: Set<unknown> = new Set()): string[] {
+  const lines: string[] = []
+  const left = [{ error, before: '  ' }]
+  for (let next = left.pop(); next; next = left.pop()) {
+    const { error, before } = next
+    if (known.has(error)) continue
+    known.add(error)
+    lines.push(before + (read(error, 'stack') ?? short(error)))
+    const errors = read(error, 'errors')
+    const cause = read(error, 'cause')
+    if (cause !== undefined) left.push({ error: cause, before: '  caused by: ' })
+    if (Array.isArray(errors)) {
+      for (const error of [...errors].reverse()) left.push({ error, before: '  one of them: ' })
+    }
+  }
+  return lines
+}
+
+/** What a thrown value says of itself; a stranger may throw when it is asked. */
+function read(error: unknown, key: 'stack' | 'errors' | 'cause' | 'message'): unknown {
+  try {
+    return (error as Record<string, unknown> | null | undefined)?.[key] ?? undefined
+  } catch {
+    return undefined
+  }
+}
+
 const ms = (duration: number): string => `${Math.round(duration)} ms`
 
 function short(value: unknown): string {
   try {
-    return value === undefined ? 'still running' : String((value as Error | null)?.message ?? value)
+    return String(read(value, 'message') ?? value)
   } catch {
-    return Object.prototype.toString.call(value)
+    return '[object Object]'
   }
 }

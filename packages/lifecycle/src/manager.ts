@@ -67,8 +67,7 @@ import { ManagedTask } from './task.js'
  */
 export class AsyncManager implements AsyncDisposable {
   readonly name: string
-  /** Covers the whole stop, milliseconds; may be changed until one begins. */
-  shutdownTimeout: Milliseconds
+  #shutdownTimeout!: Milliseconds
   readonly #registry: Registry
   readonly #registration: Registration
   #state: ManagerState = 'idle'
@@ -90,7 +89,7 @@ export class AsyncManager implements AsyncDisposable {
     const { name = 'app', signal, shutdownTimeout = 10_000 } = options
     checkString('name', name)
     this.name = name
-    this.shutdownTimeout = checkMilliseconds('shutdownTimeout', shutdownTimeout)
+    this.shutdownTimeout = shutdownTimeout
     this.#registry = new Registry(this, options)
     this.#stopped = new Promise((resolve) => {
       this.#tell = resolve
@@ -98,6 +97,15 @@ export class AsyncManager implements AsyncDisposable {
     this.#registration = CancellationToken.from(signal).onCancelled((detail) => {
       void this.shutdown({ kind: 'signal', detail } satisfies ShutdownReason)
     })
+  }
+
+  /** Covers the whole stop, milliseconds; may be changed until one begins. */
+  get shutdownTimeout(): Milliseconds {
+    return this.#shutdownTimeout
+  }
+
+  set shutdownTimeout(timeout: Milliseconds) {
+    this.#shutdownTimeout = checkMilliseconds('shutdownTimeout', timeout)
   }
 
   get state(): ManagerState {
@@ -182,7 +190,7 @@ export class AsyncManager implements AsyncDisposable {
       failed: (error: unknown) => this.#failed(name, error, options.onError),
       ended: (task: ManagedTask<R>) => {
         tasks.delete(task as never)
-        if (!task.significant) return
+        if (!task.significant || task.state === 'parked') return
         for (const { significant } of tasks) if (significant) return
         void this.shutdown({ kind: 'tasks-ended', detail: name } satisfies ShutdownReason)
       },
@@ -193,7 +201,7 @@ export class AsyncManager implements AsyncDisposable {
     return task
   }
 
-  /** Makes the drain wait for work in flight, and gives it back. @throws TypeError */
+  /** Makes the drain wait for work in flight, and gives it back: its failure is yours to see, nothing else tells of it. @throws TypeError */
   track<R>(work: PromiseLike<R>, name = 'work'): Promise<R> {
     if (typeof (work as Partial<PromiseLike<R>> | undefined)?.then !== 'function') {
       throw badValue('work', 'a promise', work, TypeError)
@@ -259,7 +267,9 @@ export class AsyncManager implements AsyncDisposable {
     try {
       await registry.startAll()
     } catch (error) {
-      await this.shutdown({ kind: 'start-failed', error } satisfies ShutdownReason)
+      // A reason without an error would count as a clean one.
+      const known = error ?? this.#misuse(`failed to start with ${error}`)
+      await this.shutdown({ kind: 'start-failed', error: known } satisfies ShutdownReason)
       if (this.#error?.reason.kind !== 'start-failed') throw this.#error
       const errors = [...new Set(registry.failures.values())]
       if (errors.length < 2) throw error

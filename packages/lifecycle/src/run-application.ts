@@ -10,13 +10,13 @@ import {
 } from '@uno-async/core'
 import type { ShutdownReason, ShutdownReport } from './contracts.js'
 import { ShutdownError } from './errors.js'
-import { formatReport } from './format-report.js'
+import { formatReport, whole } from './format-report.js'
 import { checkGiven, oneOf } from './internal/check.js'
 import { findHost, type Host, numbers } from './internal/host.js'
 import { keepAlive, limited, noop } from './internal/limited.js'
 import { Shutdown } from './internal/shutdown.js'
 import { AsyncManager } from './manager.js'
-import { getAsyncManager, setAsyncManager } from './shared.js'
+import { checkManager, getAsyncManager, setAsyncManager } from './shared.js'
 
 /** What `main` is given. */
 export interface RunContext {
@@ -87,7 +87,8 @@ export interface RunOptions<S> {
 export async function runApplication<S>(options: RunOptions<S>): Promise<ShutdownReport> {
   check(options)
   const host = findHost()
-  const manager = options.manager ?? (await freshManager())
+  const given = options.manager
+  const { manager, previous } = given ? { manager: given, previous: undefined } : freshManager()
   if (options.shutdownTimeout !== undefined) manager.shutdownTimeout = options.shutdownTimeout
   const { exit = 'auto', exitGrace = 250 } = options
   const exits = exit === 'auto' && host.exit !== undefined && !host.inTest
@@ -95,12 +96,17 @@ export async function runApplication<S>(options: RunOptions<S>): Promise<Shutdow
   // Until it is told to stop, an application runs, even if nothing else holds the event loop.
   const done = keepAlive(Infinity)
   const run = new Run(options, host, manager)
-  const report = await run.report()
-  done()
+  const ending = run.end(previous).then(async (end) => {
+    done()
+    await delay(1) // what was closed just now is gone in a moment, and what was rejected is known
+    const report = run.forced ? await run.force : run.coded(end)
+    // An application that exits keeps listening: one late signal must not change how it ends.
+    if (!exits || report.reason.kind === 'replaced') run.close()
+    return report
+  })
+  ends.set(manager, Promise.all([previous, ending]).then(noop))
+  const report = await ending
   const replaced = report.reason.kind === 'replaced'
-  // An application that exits keeps listening: one late signal must not change how it ends.
-  if (!exits || replaced) run.close()
-  await delay(1) // what was closed just now is gone in a moment
   // What a forced exit leaves behind holds the event loop, and so do our own timers.
   const held = run.forced ? [] : minus(host.activeResources(), before)
   const full = held.length ? { ...report, activeResources: held } : report
@@ -109,36 +115,48 @@ export async function runApplication<S>(options: RunOptions<S>): Promise<Shutdow
   if (exit !== 'auto') exit(full.code, full)
   else if (run.forced) host.exit?.(full.code)
   else {
-    host.setExitCode?.(full.code)
+    let { code } = full
+    host.setExitCode?.(code)
+    // Who reads the report has read it.
+    run.late = (error) => {
+      code ||= 1
+      host.setExitCode?.(code)
+      host.print(`After the stop:\n${whole(error).join('\n')}`)
+    }
     void run.force.then(({ code }) => host.exit?.(code))
     void delay(exitGrace, { unref: true }).then(() => {
       const names = minus(host.activeResources(), before).join(', ') || 'something'
       host.print(`Exiting after ${exitGrace} ms: ${names} still held the event loop`)
-      host.exit?.(full.code)
+      host.exit?.(code)
     })
   }
   return full
 }
 
-/** The manager of this process, if it is fresh; else stops it, as hot reloading needs it, and makes another. */
-async function freshManager(): Promise<AsyncManager> {
+const ends = new WeakMap<AsyncManager, Promise<unknown>>() // of their runs, and of those before
+
+/** The manager of this process, if it is fresh; else another, and the end of what it replaces, as hot reloading needs it. */
+function freshManager(): { manager: AsyncManager; previous: Promise<unknown> | undefined } {
   const old = getAsyncManager()
-  if (old.state === 'idle') return old
-  await old.shutdown({ kind: 'replaced' } satisfies ShutdownReason).catch(noop)
+  if (old.state === 'idle' && !ends.has(old)) return { manager: old, previous: undefined }
   const manager = new AsyncManager()
   setAsyncManager(manager)
-  return manager
+  const stopped = old.shutdown({ kind: 'replaced' } satisfies ShutdownReason).catch(noop)
+  return { manager, previous: Promise.all([ends.get(old), stopped]) }
 }
 
 class Run<S> {
   /** A second signal came, or a crash: nothing is waited for any more. */
   forced = false
   readonly force: Promise<ShutdownReport>
+  /** Told of errors after a stop was asked for. */
+  late = (error: unknown): void => void this.#late.add(error)
   readonly #options: RunOptions<S>
+  readonly #host: Host
   readonly #manager: AsyncManager
   readonly #undo: (() => void)[] = []
   readonly #told: CancellationTokenSource // cancelled when a stop is asked for
-  readonly #late = new Set<unknown>() // errors after that
+  readonly #late = new Set<unknown>() // errors after that, for the report
   #forceWith!: (report: ShutdownReport) => void
   #startup: Promise<S> | undefined // while it runs
   #state: S | undefined
@@ -148,20 +166,16 @@ class Run<S> {
 
   constructor(options: RunOptions<S>, host: Host, manager: AsyncManager) {
     this.#options = options
+    this.#host = host
     this.#manager = manager
     this.#told = new CancellationTokenSource({ name: manager.name })
     this.force = new Promise((resolve) => {
       this.#forceWith = resolve
     })
     const { signals = host.signals } = options
-    for (const signal of signals || []) this.#on(host, signal, () => this.#signal(signal))
-    for (const kind of ['uncaughtException', 'unhandledRejection'] as const) {
-      const policy = options[kind] ?? 'shutdown'
-      if (policy === 'ignore' || !host.exit) continue
-      this.#on(host, kind, (error) => this.#crash(kind, error, policy === 'crash'))
-    }
+    for (const signal of signals || []) this.#on(signal, () => this.#signal(signal))
     if (!host.exit) {
-      this.#on(host, 'pagehide', (event) => {
+      this.#on('pagehide', (event) => {
         // A frozen page may come back.
         if (!(event as { persisted?: boolean }).persisted) this.#stop({ kind: 'pagehide' })
       })
@@ -177,20 +191,27 @@ class Run<S> {
     for (const undo of this.#undo) undo()
   }
 
-  /** Runs it from start to end. */
-  async report(): Promise<ShutdownReport> {
+  /** Runs it from start to end, once what it replaces has ended. */
+  end(previous: Promise<unknown> | undefined): Promise<ShutdownReport> {
     const stopped = this.#manager.waitForShutdown()
     void stopped.then(({ reason }) => this.#stop(reason))
-    void this.#start()
-    return this.#coded(await Promise.race([this.force, this.#end(stopped)]))
+    void this.#start(previous)
+    return Promise.race([this.force, this.#end(stopped)])
   }
 
-  async #start(): Promise<void> {
+  async #start(previous: Promise<unknown> | undefined): Promise<void> {
     const { startup, main } = this.#options
     const manager = this.#manager
     const { token } = this.#told
     try {
-      this.#startup = (async () => token.run(() => startup({ manager, token })))()
+      this.#startup = (async () => {
+        if (previous !== undefined) {
+          await previous
+          if (this.#reason || manager.shuttingDown) return undefined as S
+        }
+        this.#watch() // only now: what was uncaught before is not ours
+        return token.run(() => startup({ manager, token }))
+      })()
       this.#state = await this.#startup
       this.#startup = undefined
       if (this.#reason || manager.shuttingDown) return
@@ -231,7 +252,7 @@ class Run<S> {
       ...report,
       duration: this.#age,
       entries: [...report.entries, ...entries],
-      errors: [...new Set([...report.errors, ...errors, ...this.#late])],
+      errors: [...report.errors, ...errors],
     }
   }
 
@@ -239,13 +260,14 @@ class Run<S> {
     return this.#since === undefined ? 0 : performance.now() - this.#since
   }
 
-  #coded(report: ShutdownReport): ShutdownReport {
-    if (this.forced) return report
+  /** The report of the end, with what came late and with its code. */
+  coded(end: ShutdownReport): ShutdownReport {
     const { exitCodes = 'clean-zero' } = this.#options
-    const { kind, detail } = report.reason
-    let code = report.errors.length ? 1 : 0
+    const { kind, detail } = end.reason
+    const errors = [...new Set([...end.errors, ...this.#late])]
+    let code = errors.length ? 1 : 0
     if (exitCodes === 'signal' && kind === 'signal' && !code) code = codeOf(detail)
-    const coded = { ...report, code }
+    const coded = { ...end, errors, code }
     if (typeof exitCodes !== 'function') return coded
     try {
       const code = exitCodes(coded)
@@ -275,7 +297,7 @@ class Run<S> {
   #fail(kind: 'start-failed' | 'main-failed', error: unknown): void {
     const mine = this.#told.token.owns(error) || this.#manager.token.owns(error)
     if (!this.#reason && !this.#manager.shuttingDown) this.#stop({ kind, error: errorOf(error) })
-    else if (!mine && !isCancelled(error)) this.#late.add(error)
+    else if (!mine && !isCancelled(error)) this.late(error)
   }
 
   #signal(signal: string): void {
@@ -294,10 +316,10 @@ class Run<S> {
     if (this.#told.token.owns(error) || this.#manager.token.owns(error)) return
     if (stopping && isCancelled(error)) return
     if (now) {
-      this.#late.add(error)
+      this.late(error)
       this.#reason ??= { kind, error: errorOf(error) }
       this.#forceNow(1)
-    } else if (stopping) this.#late.add(error)
+    } else if (stopping) this.late(error)
     else this.#stop({ kind, error: errorOf(error) })
   }
 
@@ -312,8 +334,16 @@ class Run<S> {
     })
   }
 
-  #on(host: Host, event: string, listener: (argument: unknown) => void): void {
-    this.#undo.push(host.on(event, listener))
+  #watch(): void {
+    for (const kind of ['uncaughtException', 'unhandledRejection'] as const) {
+      const policy = this.#options[kind] ?? 'shutdown'
+      if (policy === 'ignore' || !this.#host.exit) continue
+      this.#on(kind, (error) => this.#crash(kind, error, policy === 'crash'))
+    }
+  }
+
+  #on(event: string, listener: (argument: unknown) => void): void {
+    this.#undo.push(this.#host.on(event, listener))
   }
 }
 
@@ -336,6 +366,7 @@ function check<S>(options: RunOptions<S>): void {
   const { startup, signals, exit = 'auto', exitCodes = 'clean-zero' } = options
   checkFunction('startup', startup)
   checkGiven(options, checkFunction, 'main', 'cleanup')
+  checkGiven(options, checkManager, 'manager')
   if (signals !== undefined && signals !== false && !Array.isArray(signals)) {
     throw badValue('signals', 'a list of names or false', signals, TypeError)
   }

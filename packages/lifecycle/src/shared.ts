@@ -21,11 +21,15 @@ export function getAsyncManager(): AsyncManager {
 
 /** Makes `manager` the one that `getAsyncManager` gives. The one before it is left as it is. @throws TypeError */
 export function setAsyncManager(manager: AsyncManager): void {
-  // Maybe of another copy: not by instanceof.
-  if (typeof manager?.registerResource !== 'function') {
-    throw badValue('manager', 'an AsyncManager', manager, TypeError)
-  }
+  checkManager('manager', manager)
   shared()[KEY] = manager
+}
+
+/** @throws TypeError @internal */
+export function checkManager(option: string, value: unknown): void {
+  // Maybe of another copy: not by instanceof.
+  if (typeof (value as Partial<AsyncManager> | null)?.registerResource === 'function') return
+  throw badValue(option, 'an AsyncManager', value, TypeError)
 }
 
 /** Forgets the manager of this process, and shuts it down: the next `getAsyncManager` gives a fresh one. For tests. */

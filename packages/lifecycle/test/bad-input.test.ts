@@ -88,6 +88,7 @@ const table: Table[] = [
       startup: [null, 1],
       main: [null, 1],
       cleanup: [null, 1],
+      manager: [null, 1, {}],
       signals: [null, 1, 'SIGTERM', true],
       shutdownTimeout: duration,
       signalDebounce: duration,
@@ -115,6 +116,19 @@ describe('bad options', () => {
     if (option === 'name') expect(error).toBeInstanceOf(TypeError)
     expect(error.message).toMatch(new RegExp(`^Expected \`(restart\\.)?${option}\` to be`))
   })
+
+  it.each([...duration, undefined])(
+    'a shutdownTimeout that is set to %s later',
+    async (timeout) => {
+      const it = manager()
+      expect(() => {
+        it.shutdownTimeout = timeout as never
+      }).toThrow('Expected `shutdownTimeout` to be a duration')
+      expect(it.shutdownTimeout).toBe(10_000)
+      await it.start()
+      expect((await it.shutdown()).code).toBe(0)
+    },
+  )
 
   it.each([undefined, null, 1, 'x', {}])('arguments that are %s', async (value) => {
     const it = manager()

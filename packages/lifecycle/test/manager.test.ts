@@ -154,6 +154,25 @@ describe('start', () => {
     expect(skipped.map(({ name }) => name)).toEqual(['c', 'd', 'slow'])
   })
 
+  it.each([undefined, null])('knows that a start failed with %s', async (nothing) => {
+    const manager = new AsyncManager()
+    const broken = vi.fn(() => Promise.reject(error))
+    manager.registerResource({ name: 'a', start: () => {}, stop: broken })
+    manager.registerResource({
+      name: 'b',
+      dependsOn: ['a'],
+      start: () => Promise.reject(nothing),
+    })
+    await expect(soon(manager.start())).rejects.toBe(nothing)
+    const report = await manager.shutdown()
+    expect(report).toMatchObject({ code: 1, reason: { kind: 'start-failed' } })
+    expect(report.errors.map(String)).toEqual([
+      `LifecycleError: AsyncManager "app" failed to start with ${nothing}`,
+      'Error: broken',
+    ])
+    await expect(manager[Symbol.asyncDispose]()).rejects.toBe(error)
+  })
+
   it('throws an AggregateError when two fail by themselves', async () => {
     const book = new Book()
     const manager = new AsyncManager()
@@ -353,6 +372,34 @@ describe('start', () => {
     await soon(manager.start())
     expect(book.log).toEqual(['>b', '+b'])
     await soon(manager.shutdown())
+  })
+
+  it('waits for what a startup hook registers, before the next hook', async () => {
+    const book = new Book()
+    const manager = new AsyncManager()
+    manager.addStartupHook(() => {
+      manager.registerResource(book.spec('a', [], { start: 50 }))
+    })
+    manager.addStartupHook(() => {
+      expect(manager.ready).toBe(false)
+      book.log.push('second')
+      manager.registerResource(book.spec('b', ['a'], { start: 50 }))
+    })
+    await soon(manager.start())
+    expect(book.log).toEqual(['>a', '+a', 'second', '>b', '+b'])
+    await soon(manager.shutdown())
+  })
+
+  it('fails when something fails that a startup hook registered', async () => {
+    const book = new Book()
+    const manager = new AsyncManager()
+    manager.registerResource(book.spec('a'))
+    manager.addStartupHook(() => {
+      manager.registerResource(book.spec('b', ['a'], { startError: error }))
+    })
+    await expect(soon(manager.start())).rejects.toBe(error)
+    expect(manager.state).toBe('failed')
+    expect(book.log.at(-1)).toBe('-a')
   })
 })
 

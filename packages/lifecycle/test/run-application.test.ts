@@ -71,6 +71,16 @@ describe('runApplication, in a test runner', () => {
     })
   })
 
+  it('makes way for another of the same moment', async () => {
+    const startup = vi.fn()
+    const first = runApplication({ exit: 'never', startup })
+    const second = runApplication({ exit: 'never', startup, main: () => {} })
+    expect((await first).reason.kind).toBe('replaced')
+    expect((await second).reason.kind).toBe('main-ended')
+    const managers = startup.mock.calls.map(([{ manager }]) => manager)
+    expect(new Set(managers).size).toBe(2)
+  })
+
   it('calls a function instead of exiting', async () => {
     const exit = vi.fn()
     const print = vi.spyOn(process.stderr, 'write').mockReturnValue(true)
@@ -244,6 +254,64 @@ describe('formatReport', () => {
       '  Error: x',
       '  still holding the event loop: Timeout, TCPSocketWrap',
     ])
+  })
+
+  it('says what caused an error, and which errors one stands for', () => {
+    const root = new Error('refused')
+    const first = new Error('no port', { cause: root })
+    root.cause = first // and a circle ends
+    const errors = [first, new AggregateError([first, new Error('no disk'), 'no luck'], 'no start')]
+    const report = { reason: { kind: 'start-failed' }, code: 1, duration: 0, entries: [] } as const
+    const text = formatReport({ ...report, errors })
+    expect(text.split('\n').filter((line) => !line.includes(' at '))).toEqual([
+      'Stopped in 0 ms: start-failed, code 1',
+      '  Error: no port',
+      '  caused by: Error: refused',
+      '  AggregateError: no start',
+      '  one of them: Error: no disk',
+      '  one of them: no luck',
+    ])
+  })
+
+  it('tells what threw undefined from what still runs', () => {
+    const step = { phase: 'stop', duration: 0 } as const
+    const text = formatReport({
+      reason: { kind: 'requested' },
+      code: 1,
+      duration: 0,
+      errors: [undefined],
+      entries: [
+        { ...step, name: 'a', outcome: 'error' },
+        { ...step, name: 'b', outcome: 'abandoned' },
+      ],
+    })
+    expect(text.split('\n').slice(1)).toEqual([
+      '  ✗ stop    a      0 ms  error: undefined',
+      '  ✗ stop    b      0 ms  abandoned: still running',
+    ])
+  })
+
+  it('survives an error that throws when it is asked', () => {
+    const { proxy, revoke } = Proxy.revocable({}, {})
+    revoke()
+    const angry = {
+      get stack() {
+        throw error
+      },
+      get message() {
+        throw error
+      },
+      get cause() {
+        throw error
+      },
+      get errors() {
+        throw error
+      },
+    }
+    const report = { reason: { kind: 'requested' }, code: 1, duration: 0, entries: [] } as const
+    expect(formatReport({ ...report, errors: [angry, proxy] })).toBe(
+      'Stopped in 0 ms: requested, code 1\n  [object Object]\n  [object Object]',
+    )
   })
 
   it('survives what cannot be written', () => {

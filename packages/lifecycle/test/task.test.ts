@@ -270,6 +270,17 @@ describe('restart', () => {
     expect([task.state, manager.shuttingDown]).toEqual(['parked', false])
   })
 
+  it('runs on when the last significant task is parked, until another one ends', async () => {
+    const manager = new AsyncManager()
+    const restart = { when: 'on-error', maxRestarts: 0, whenExhausted: 'park' } as const
+    const task = manager.createTask(fail, { restart, significant: true })
+    await task.catch(() => {})
+    expect([task.state, manager.shuttingDown]).toEqual(['parked', false])
+    await manager.createTask(() => {}, { name: 'last', significant: true })
+    const { code, reason } = await manager.waitForShutdown()
+    expect([code, reason]).toEqual([0, { kind: 'tasks-ended', detail: 'last' }])
+  })
+
   it('starts what ended again when told to always, and names it when that is too often', async () => {
     const run = vi.fn(async () => {})
     const manager = new AsyncManager()

@@ -1,4 +1,5 @@
 import { delay } from '@uno-async/core'
+import { noop } from './limited.js'
 
 /** The process or the page we run in: all that runApplication knows of it. */
 export interface Host {
@@ -18,7 +19,8 @@ export interface Host {
 }
 
 interface Stream {
-  write(text: string, done: () => void): void
+  write(text: string, done: (error?: unknown) => void): void
+  once(event: 'error', listener: () => void): void
 }
 
 interface Process {
@@ -85,7 +87,7 @@ function processHost(process: Process): Host {
       const leave = (): void => process.exit()
       const written = (): void => void (--open || leave())
       // What was written before is out when this is.
-      for (const stream of [process.stdout, process.stderr]) stream.write('', written)
+      for (const stream of [process.stdout, process.stderr]) write(stream, '', written)
       void delay(1_000).then(leave)
     },
     activeResources() {
@@ -95,7 +97,7 @@ function processHost(process: Process): Host {
         return [] // workerd has it only to say that it has it not
       }
     },
-    print: (text) => void process.stderr.write(`${text}\n`, () => {}),
+    print: (text) => write(process.stderr, `${text}\n`, noop),
     publish(name, message) {
       const channel = process
         .getBuiltinModule?.('node:diagnostics_channel')
@@ -103,6 +105,14 @@ function processHost(process: Process): Host {
       if (channel?.hasSubscribers) channel.publish(message)
     },
   }
+}
+
+/** Writes, if somebody still reads: that nobody does is no failure of the application. */
+function write(stream: Stream, text: string, done: () => void): void {
+  stream.write(text, (error) => {
+    if (error) stream.once('error', noop) // it comes next
+    done()
+  })
 }
 
 function pageHost(page: Page): Host {

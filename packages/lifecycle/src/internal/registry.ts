@@ -140,16 +140,13 @@ export class Registry {
     try {
       await limited(operation, { timeout: startupTimeout, end: this.#giveUp.token }, async () => {
         for (const resource of resources.values()) this.start(resource)
-        // What is registered meanwhile belongs to the start.
-        for (let size = -1; size !== resources.size; ) {
-          size = resources.size
-          await Promise.all([...resources.values()].map(({ starting }) => starting))
-        }
+        await this.#allStarted()
         for (const { name, timeout = Infinity, run } of this.startupHooks) {
           const { token } = this.#starting
           token.throwIfCancelled()
           const limits = { timeout, end: this.#giveUp.token, signal: token }
           await limited(`startup hook ${name}`, limits, (token) => run({ manager, token }))
+          await this.#allStarted()
         }
       })
     } catch (error) {
@@ -162,6 +159,15 @@ export class Registry {
       )
     } finally {
       done()
+    }
+  }
+
+  /** What is registered meanwhile belongs to the start. */
+  async #allStarted(): Promise<void> {
+    const { resources } = this
+    for (let size = -1; size !== resources.size; ) {
+      size = resources.size
+      await Promise.all([...resources.values()].map(({ starting }) => starting))
     }
   }
 

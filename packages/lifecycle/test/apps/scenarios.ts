@@ -147,6 +147,20 @@ const scenarios: Record<string, () => RunOptions<unknown> | undefined> = {
       manager.addStartupHook(() => say('ready'))
     },
   }),
+  // What fails when the clean-up is over, or when all is.
+  'fails-last': () => {
+    const fail = {
+      rejects: () => void Promise.reject(new Error('last')),
+      'rejects-in-grace': () => void delay(30).then(() => Promise.reject(new Error('last'))),
+      'throws-in-grace': () => {
+        setTimeout(() => {
+          throw new Error('last')
+        }, 30)
+      },
+    }[arg]
+    return { ...base, main: () => {}, cleanup: () => fail?.() }
+  },
+  'throws-after': () => ({ ...base, main: () => {} }),
   'big-write': () => ({
     startup: () => {},
     main: () => {
@@ -221,6 +235,27 @@ const scenarios: Record<string, () => RunOptions<unknown> | undefined> = {
     }
     return { ...base, main: () => {} }
   },
+  // Two reloads before the first run has stopped, and a signal before the last has started.
+  reloaded: () => {
+    const run = (name: string) =>
+      void runApplication({
+        exitGrace: 0,
+        startup({ manager }) {
+          resource(manager, name, () => delay(200))
+          manager.addStartupHook(() => say(`up ${name}`))
+        },
+        cleanup: async (_, { reason }) => {
+          await delay(20)
+          say(`cleanup ${name} ${reason.kind}`)
+          if (name === 'one') void Promise.reject(new Error('of one'))
+        },
+      })
+    run('one')
+    setTimeout(() => run('two'), 50)
+    setTimeout(() => run('three'), 100)
+    if (arg) setTimeout(() => process.kill(process.pid, 'SIGTERM'), 150)
+    return undefined
+  },
   replaced: () => {
     void runApplication({ ...base, exitGrace: 0 }).then(({ reason, code }) =>
       say(`first ${reason.kind} ${code}`),
@@ -239,4 +274,5 @@ if (options) {
   say(
     `report ${JSON.stringify({ code: report.code, kind: report.reason.kind, held: report.activeResources })}`,
   )
+  if (scenario === 'throws-after') throw new Error('last')
 }

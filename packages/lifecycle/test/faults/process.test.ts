@@ -158,6 +158,35 @@ describe('ends', { concurrent: true }, () => {
     ])
   })
 
+  it('starts the newest of several runs when the one before has ended, whatever fails in that', async () => {
+    const app = await launcher.run('reloaded').saw('up three')
+    expect(await app.signal('SIGTERM').exit()).toBe(0)
+    expect(app.lines).toEqual([
+      'start one',
+      'up one',
+      'stop one',
+      'cleanup one replaced',
+      'cleanup two replaced',
+      'start three',
+      'up three',
+      'stop three',
+      'cleanup three signal',
+    ])
+  })
+
+  it('obeys a signal that comes before the run before has ended', async () => {
+    const app = launcher.run('reloaded', 'signal')
+    expect(await app.exit()).toBe(0)
+    expect(app.lines).toEqual([
+      'start one',
+      'up one',
+      'stop one',
+      'cleanup one replaced',
+      'cleanup two replaced',
+      'cleanup three signal',
+    ])
+  })
+
   it('publishes on diagnostics channels that somebody subscribed to', async () => {
     const app = launcher.run('channel')
     await app.exit()
@@ -209,6 +238,35 @@ describe('crashes', { concurrent: true }, () => {
     expect(app.lines).toContain('stop db')
     expect(app.err).toContain('Error: late')
     expect(app.err).not.toContain('shutting down')
+  })
+})
+
+describe('what fails last', { concurrent: true }, () => {
+  it('is in the report when it is rejected as the clean-up ends', async () => {
+    const app = launcher.run('fails-last', 'rejects')
+    expect(await app.exit()).toBe(1)
+    expect(app.lines).toContain(report(1, 'main-ended'))
+    expect(app.err).toContain('Stopped in')
+    expect(app.err).toContain('Error: last')
+  })
+
+  it('is not that nobody reads what it prints', async () => {
+    const app = launcher.run('main-fails')
+    app.child.stderr?.destroy()
+    expect(await app.exit()).toBe(1)
+    expect(app.lines.at(-1)).toBe(report(1, 'main-failed'))
+  })
+
+  it.each([
+    ['fails-last', 'rejects-in-grace'],
+    ['fails-last', 'throws-in-grace'],
+    ['throws-after', ''],
+  ])('is printed and ends with 1 after the report: %s %s', async (scenario, how) => {
+    const app = launcher.run(scenario, how)
+    expect(await app.exit()).toBe(1)
+    expect(app.out).toContain('report {"code":0,"kind":"main-ended"')
+    expect(app.err).toContain('After the stop:')
+    expect(app.err).toContain('Error: last')
   })
 })
 
