@@ -144,7 +144,11 @@ export class AsyncManager implements AsyncDisposable {
    * @throws LifecycleError once a stop was asked for, for a name that is taken, and on a running manager for an unknown dependency: then it is still yours; TypeError, RangeError
    */
   registerResource<T>(resource: ResourceSpec<T>, options?: ResourceOptions): ResourceHandle<T>
-  registerResource<T extends object>(resource: T, options?: ResourceOptions): ResourceHandle<T>
+  registerResource<T extends object>(
+    // not a description: they would be taken for something open
+    resource: T extends { readonly name: string; start(...args: never[]): unknown } ? never : T,
+    options?: ResourceOptions,
+  ): ResourceHandle<T>
   registerResource(given: unknown, options: ResourceOptions = {}): ResourceHandle<unknown> {
     const { resources } = this.#registry
     const resource = resourceOf(given, options, ++this.#count)

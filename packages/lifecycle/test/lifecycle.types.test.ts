@@ -27,6 +27,23 @@ it('infers what a resource is', () => {
   expectTypeOf(manager.registerResource(server)).toEqualTypeOf<ResourceHandle<typeof server>>()
   // @ts-expect-error not an object
   manager.registerResource(1)
+  // @ts-expect-error stops something else than it starts
+  manager.registerResource({ name: 'a', start: () => 1, stop: (_: string) => {} })
+})
+
+it('takes a description for one, whatever else it is', () => {
+  const manager = new AsyncManager()
+  class Queue {
+    name = 'queue'
+    start = () => 1
+  }
+  expectTypeOf(manager.registerResource(new Queue())).toEqualTypeOf<ResourceHandle<number>>()
+  const spec = { name: 'db', start: async () => 'db', stop: () => {} }
+  expectTypeOf(manager.registerResource(spec)).toEqualTypeOf<ResourceHandle<string>>()
+  class Open {
+    close() {}
+  }
+  expectTypeOf(manager.registerResource(new Open())).toEqualTypeOf<ResourceHandle<Open>>()
 })
 
 it('takes undefined for everything that may be left out', () => {
