@@ -1,4 +1,5 @@
 import { AsyncCache, type AsyncCacheOptions, type SecondTier } from '@uno-async/cache'
+import { CancellationTokenSource, delay } from '@uno-async/core'
 import { Keyv as Keyv5 } from 'keyv'
 import Keyv4 from 'keyv4'
 import { Keyv as Keyv6, KeyvMemoryAdapter } from 'keyv6'
@@ -159,6 +160,20 @@ describe('a second tier', () => {
       ['TimeoutError: AsyncCache: store get timed out after 50 ms', 'store-get'],
       ['TimeoutError: AsyncCache: store set timed out after 50 ms', 'store-set'],
     ])
+  })
+
+  it('that hangs does not take the time of the load', async () => {
+    const hang = (): Promise<unknown> => new Promise(() => {})
+    const load = vi.fn(async () => {
+      await delay(40)
+      return 'loaded'
+    })
+    const store = { get: hang, set: () => {}, delete: () => {} }
+    const { cache } = counting(store, { storeTimeout: 100, loadTimeout: 50, load })
+    const asked = cache.get('k')
+    await vi.advanceTimersByTimeAsync(140)
+    expect(await asked).toBe('loaded')
+    expect(load).toHaveBeenCalledTimes(1)
   })
 
   it.each([

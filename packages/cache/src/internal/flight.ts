@@ -108,6 +108,12 @@ export class Flight<K, V> implements LoadContext<K, V>, Frame, Link {
     return this.token.signal
   }
 
+  /** So long has the load, from now on. */
+  limit(timeout: Milliseconds, message: string): CancellationToken {
+    this.source = new CancellationTokenSource({ timeout, message, ref: !this.background })
+    return this.source.token
+  }
+
   /** Calls the loader. */
   run(): V | PromiseLike<V> {
     this.values = currentFrame()?.values

@@ -1,6 +1,5 @@
 import {
   CancellationToken,
-  CancellationTokenSource,
   CancelledError,
   ClosedError,
   checkFunction,
@@ -177,16 +176,11 @@ export class Loads<K, V> {
     background: boolean,
     group: Group<K, V> | undefined,
   ): Flight<K, V> {
-    const { tier, who } = this.#memory
-    const { loadTimeout: timeout } = this.#settings
+    const { tier } = this.#memory
     // Without a loader the second tier may still have it.
     const load = checkFunction('load', (loader ?? (tier && missing)) as Loader<K, V>)
     const entry = known ?? this.#memory.open(key)
     const flight = new Flight(entry, load, background, options, tier ? Date.now() : 0)
-    if (timeout < Infinity) {
-      const message = `${who}: load timed out after ${timeout} ms`
-      flight.source = new CancellationTokenSource({ timeout, message, ref: !background })
-    }
     if (group?.load === load) {
       flight.group = group
       group.expect()
@@ -272,11 +266,11 @@ export class Loads<K, V> {
   /** Calls the loader, unless the flight is over: those who load together need not wait for it then. */
   #run(flight: Flight<K, V>): void {
     if (flight.over) return flight.group?.skip()
-    const { loadTimeout, refreshAhead } = this.#settings
+    const { loadTimeout: timeout, refreshAhead } = this.#settings
     if (refreshAhead === 'probabilistic') flight.since = performance.now()
     this.stats.loads++
-    if (loadTimeout < Infinity) {
-      const { token } = flight
+    if (timeout < Infinity) {
+      const token = flight.limit(timeout, `${this.#memory.who}: load timed out after ${timeout} ms`)
       token.onCancelled(() => this.#fail(flight, token.error))
     }
     let result: V | PromiseLike<V>
