@@ -120,6 +120,7 @@ export class Loads<K, V> {
         waiter.registration = token.onCancelled(() => this.#leave(flight, waiter, token))
       }
       if (!flying) this.#launch(flight, !forceRefresh)
+      else if (!strict) this.#comfort(flight)
       return waiter.promise
     } catch (error) {
       return Promise.reject(error)
@@ -208,9 +209,7 @@ export class Loads<K, V> {
     const { tier } = this.#memory
     if (this.#memory.isKept(entry)) {
       flight.previous = { value: entry.value, age: performance.now() - entry.since }
-      if (softTimeout < Infinity && !flight.pinned) {
-        flight.soft = CancellationToken.timeout(softTimeout).onCancelled(() => this.#soften(flight))
-      }
+      this.#comfort(flight)
     }
     if (!tier || !askTier) return this.#run(flight)
     tier.read(entry.key).then(
@@ -222,8 +221,17 @@ export class Loads<K, V> {
     )
   }
 
+  /** Whoever waits will get what is old, if there is something, when the soft timeout has passed. */
+  #comfort(flight: Flight<K, V>): void {
+    const { softTimeout } = this.#settings
+    if (softTimeout === Infinity || flight.soft || !flight.count) return
+    if (!this.#memory.isKept(flight.entry)) return
+    flight.soft = CancellationToken.timeout(softTimeout).onCancelled(() => this.#soften(flight))
+  }
+
   #soften(flight: Flight<K, V>): void {
     const { entry, current } = flight
+    flight.soft = undefined
     if (!current || !this.#memory.isKept(entry)) return
     flight.slow = true
     for (let i = flight.count; i > 0; i--) {
@@ -255,6 +263,7 @@ export class Loads<K, V> {
             this.#pin(flight)
           }
         }
+        this.#comfort(flight)
         memory.tell()
       } catch (error) {
         this.#fail(flight, error)
