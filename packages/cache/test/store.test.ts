@@ -227,6 +227,42 @@ describe('a second tier', () => {
     await cache.clear()
   })
 
+  it('does not answer who wants a load, and comes while it is asked for somebody else', async () => {
+    const store = new Map<string, unknown>()
+    await counting(store).cache.set('k', 'old')
+    const { cache, origin } = counting(store)
+    const loaded = { key: 'k', n: 1 }
+    expect(
+      await Promise.all([
+        cache.get('k'),
+        cache.refresh('k'),
+        cache.get('k', { forceRefresh: true }),
+        cache.getMany(['k'], { forceRefresh: true }),
+        cache.getEntry('k'),
+      ]),
+    ).toMatchObject([
+      'old',
+      loaded,
+      loaded,
+      new Map([['k', loaded]]),
+      { value: 'old', source: 'store' },
+    ])
+    expect([origin.loads, await cache.get('k')]).toEqual([1, loaded])
+  })
+
+  it('lets go of a load when who wanted one leaves', async () => {
+    const store = new Map<string, unknown>()
+    await counting(store).cache.set('k', 'old')
+    const { cache, origin } = counting(store, { load: () => new Promise(() => {}) })
+    const source = new CancellationTokenSource()
+    const asked = cache.get('k')
+    const refreshed = failure(cache.refresh('k', { signal: source.token }))
+    expect([await asked, cache.stats().loading]).toEqual(['old', 1])
+    source.cancel()
+    await refreshed
+    expect([origin.loads, cache.stats().loading, await cache.get('k')]).toEqual([0, 0, 'old'])
+  })
+
   it('gets its operations in order for each key', async () => {
     const log: string[] = []
     const gates: { resolve(): void }[] = []

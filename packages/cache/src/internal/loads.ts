@@ -114,8 +114,8 @@ export class Loads<K, V> {
       const flight = flying ?? this.#start(key, entry, loader, options, false, group)
       this.stats.misses++
       const { crowd } = flight
-      if (crowd && !whole && !strict && !token) return crowd.promise.then()
-      const waiter = flight.join(whole, strict, token)
+      if (crowd && !whole && !forceRefresh && !strict && !token) return crowd.promise.then()
+      const waiter = flight.join(whole, strict, forceRefresh, token)
       if (token) {
         waiter.registration = token.onCancelled(() => this.#leave(flight, waiter, token))
       }
@@ -205,7 +205,6 @@ export class Loads<K, V> {
 
   #launch(flight: Flight<K, V>, askTier: boolean): void {
     const { entry } = flight
-    const { softTimeout } = this.#settings
     const { tier } = this.#memory
     if (this.#memory.isKept(entry)) {
       flight.previous = { value: entry.value, age: performance.now() - entry.since }
@@ -256,9 +255,9 @@ export class Loads<K, V> {
       try {
         memory.keep(entry.key, value as V, lasts, age, new Details(tags, created), flight)
         if (!flight.over && age - lasts < this.#settings.staleWhileRevalidate) {
-          flight.answer(value as V, 'store', fresh ? 'fresh' : 'stale', age)
-          if (fresh) this.#end(flight)
-          else {
+          flight.answer(value as V, 'store', fresh ? 'fresh' : 'stale', age, isForced)
+          if (!flight.count && fresh) this.#end(flight)
+          else if (!flight.count) {
             flight.background = true
             this.#pin(flight)
           }
@@ -397,4 +396,5 @@ export class Loads<K, V> {
   }
 }
 
+const isForced = <V>({ forced }: Waiter<V>): boolean => forced
 const missing = (): never => checkFunction('load', undefined as never)
