@@ -299,6 +299,58 @@ describe('a second tier', () => {
     await Promise.all(all)
   })
 
+  it('gets only the last of the operations on a key that wait for one that takes long', async () => {
+    const log: unknown[] = []
+    const gates: ReturnType<typeof deferred<void>>[] = []
+    const slowly = (what: unknown): Promise<void> => {
+      log.push(what)
+      const gate = deferred()
+      gates.push(gate)
+      return gate.promise
+    }
+    const store = {
+      get: () => undefined,
+      set: (key: string, { value }: { value: unknown }) => slowly([key, value]),
+      delete: (key: string) => slowly([key]),
+      clear: () => slowly('clear'),
+    } as SecondTier
+    const { cache } = counting(store, { storeTimeout: Infinity })
+    const first = cache.set('k', 0)
+    const sets = Array.from({ length: 1_000 }, (_, i) => cache.set('k', i))
+    const others = [cache.set('j', 0), cache.set('j', 1), cache.invalidate('j')]
+    gates[0]?.resolve()
+    await first
+    await settle()
+    const late = [cache.set('k', 'late'), cache.clear(), cache.set('k', 'new')]
+    const done = vi.fn()
+    void Promise.all([...sets, ...others, ...late]).then(done)
+    for (let i = 1; i < 7; i++) {
+      expect(done).not.toHaveBeenCalled()
+      gates[i]?.resolve()
+      await settle()
+    }
+    expect(done).toHaveBeenCalled()
+    expect(log).toEqual([
+      ['k', 0],
+      ['j', 0],
+      ['k', 999],
+      ['j'],
+      ['k', 'late'],
+      'clear',
+      ['k', 'new'],
+    ])
+  })
+
+  it('that hangs holds up what is written to one key often no longer than what is twice', async () => {
+    const hang = (): Promise<unknown> => new Promise(() => {})
+    const { cache, errors } = counting({ get: hang, set: hang, delete: hang }, { storeTimeout: 50 })
+    for (let i = 0; i < 1_000; i++) void cache.set('k', i)
+    const closed = cache.close()
+    await vi.advanceTimersByTimeAsync(100)
+    expect(await Promise.race([closed, 'waits'])).toBe(undefined)
+    expect(errors).toHaveLength(2)
+  })
+
   it('a read that began before an invalidate, or before a tag was, does not come back', async () => {
     for (const end of [
       (cache: AsyncCache<string, unknown>) => cache.invalidate('k'),
