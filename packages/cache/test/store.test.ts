@@ -190,6 +190,22 @@ describe('a second tier', () => {
     expect(errors).toEqual([[expect.any(String), 'store-get']])
   })
 
+  it('that holds a value that cannot be weighed is a miss and an error', async () => {
+    const store = new Map<string, unknown>()
+    await counting(store, { load: () => 'of an older version' }).cache.get('k')
+    const seen: unknown[] = []
+    const { cache, errors } = counting(store, {
+      weigh: (value) => (value as { body: string }).body.length,
+      load: (_, { previous }) => {
+        seen.push(previous)
+        return { body: 'new' }
+      },
+    })
+    expect(await cache.get('k')).toEqual({ body: 'new' })
+    expect([cache.weight, seen]).toEqual([3, [undefined]])
+    expect(errors).toEqual([[expect.stringContaining('TypeError'), 'store-get']])
+  })
+
   it('that holds what is past its time, or from the future, is a miss', async () => {
     const now = Date.now()
     const at = (created: number) => ({ uno: 1, value: 0, asked: created, created, ttl: 100 })

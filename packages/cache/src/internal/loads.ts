@@ -251,9 +251,9 @@ export class Loads<K, V> {
       const lasts = ttl ?? Infinity
       const age = Math.max(0, Date.now() - created)
       const fresh = age < lasts
-      flight.previous = { value: value as V, age }
       try {
         memory.keep(entry.key, value as V, lasts, age, new Details(tags, created), flight)
+        flight.previous = { value: value as V, age }
         if (!flight.over && age - lasts < this.#settings.staleWhileRevalidate) {
           flight.answer(value as V, 'store', fresh ? 'fresh' : 'stale', age, isForced)
           if (!flight.count && fresh) this.#end(flight)
@@ -265,7 +265,7 @@ export class Loads<K, V> {
         this.#comfort(flight)
         memory.tell()
       } catch (error) {
-        this.#fail(flight, error)
+        memory.report(error, entry.key, 'store-get')
       }
     }
     this.#run(flight)
