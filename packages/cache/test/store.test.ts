@@ -149,6 +149,35 @@ describe('a second tier', () => {
     }
   })
 
+  it.each([
+    ['Keyv 5', (store: never) => new Keyv5({ store })],
+    ['Keyv 6', (store: never) => new Keyv6({ store })],
+  ])('that resolves with false, as %s does where it fails, has not stored it', async (_, make) => {
+    const map = new Map<string, unknown>()
+    let isDown = false
+    const set = async (key: string, value: unknown): Promise<void> => {
+      if (isDown) throw new Error('down')
+      map.set(key, value)
+    }
+    const adapter = {
+      opts: {},
+      get: async (key: string) => map.get(key),
+      set,
+      delete: async (key: string) => map.delete(key),
+      clear: async () => map.clear(),
+      has: async (key: string) => map.has(key),
+    }
+    const store = make(adapter as never)
+    store.on('error', () => {})
+    const { cache, errors } = counting(store, { maxSize: 1 })
+    await cache.set('k', 'old')
+    isDown = true
+    await cache.set('k', 'new')
+    expect(errors).toEqual([['Error: The second tier has not stored it', 'store-set']])
+    await cache.set('another', 1)
+    expect(await cache.get('k')).toEqual({ key: 'k', n: 1 })
+  })
+
   it('that hangs holds up a get for storeTimeout', async () => {
     const hang = (): Promise<unknown> => new Promise(() => {})
     const { cache, errors } = counting({ get: hang, set: hang, delete: hang }, { storeTimeout: 50 })

@@ -114,10 +114,13 @@ export class Tier<K, V> {
     return this.#clearing
   }
 
-  #set(id: string, envelope: Envelope<unknown>, keep: Milliseconds): unknown {
+  /** Keyv 5 and 6 do not reject: false is a failure. */
+  async #set(id: string, envelope: Envelope<unknown>, keep: Milliseconds): Promise<void> {
     const ttl = keep === Infinity ? undefined : Math.ceil(keep)
-    if (!this.#raw) return this.#store.set(id, envelope, ttl)
-    return this.#store.set(id, JSON.stringify(envelope), ttl && Date.now() + ttl)
+    const stored = await (this.#raw
+      ? this.#store.set(id, JSON.stringify(envelope), ttl && Date.now() + ttl)
+      : this.#store.set(id, envelope, ttl))
+    if (stored === false) throw new Error('The second tier has not stored it')
   }
 
   #queue(id: string, key: K, op: () => unknown): Promise<unknown> {
