@@ -328,6 +328,8 @@ export class AsyncBatcher<T, R> implements AsyncDisposable {
     call.reject(token.error)
     if (--first.live || --batch.live) {
       // Who came and went while the batch waits is not remembered.
+      const { twins = [], live } = first
+      if (twins.length > 2 * live + 16) first.twins = twins.filter(({ left }) => !left)
       if (!batch.source && batch.calls.length > 2 * batch.live + 16) {
         for (const call of batch.calls)
           if (call.dead) batch.byKey?.delete((call as Claim<T, R>).key)

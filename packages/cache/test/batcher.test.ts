@@ -272,7 +272,10 @@ describe('cancelling', () => {
     expect(batcher.running).toBe(0)
   })
 
-  it('many who come and go while a batch waits are not remembered', async () => {
+  it.each([
+    ['many', (i: number) => i],
+    ['many who want the same item', () => -2],
+  ])('%s who come and go while a batch waits are not remembered', async (_, item) => {
     const { batcher, call } = byHand({ concurrency: 1, keyOf: (n) => n })
     const first = batcher.add(-1)
     await turn()
@@ -281,7 +284,7 @@ describe('cancelling', () => {
     for (let i = 0; i < 1_000; i++) {
       const source = new CancellationTokenSource()
       refs.push(new WeakRef(source))
-      const left = failure(batcher.add(i, { signal: source.token }))
+      const left = failure(batcher.add(item(i), { signal: source.token }))
       source.cancel()
       await left
     }
