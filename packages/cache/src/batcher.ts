@@ -116,6 +116,7 @@ export class AsyncBatcher<T, R> implements AsyncDisposable {
   readonly #queue: Batch<T, R>[] = [] // not yet running; the last may still be filling
   readonly #running = new Set<Batch<T, R>>()
   #ticking = false // the end of this turn is being waited for
+  #pumping = false // batches are being started
   #closed = false
   // Invariants:
   //   I1  a batch in #queue has a live item; all but the last are full, and due
@@ -278,10 +279,14 @@ export class AsyncBatcher<T, R> implements AsyncDisposable {
     this.#pump()
   }
 
+  /** Never from within itself: `run` may add, and be over, at once. */
   #pump(): void {
+    if (this.#pumping) return
+    this.#pumping = true
     while (this.#queue[0]?.due && this.#running.size < this.#concurrency) {
       void this.#start(this.#queue.shift() as Batch<T, R>)
     }
+    this.#pumping = false
   }
 
   async #start(batch: Batch<T, R>): Promise<void> {
@@ -293,10 +298,11 @@ export class AsyncBatcher<T, R> implements AsyncDisposable {
     try {
       const frame = { token, values: this.#values }
       const result = await runIn(frame, () => this.#run(items, token))
-      const outcome = outcomes(this.#who, items, result)
+      // All that can throw comes first.
+      const results = items.map(outcomes(this.#who, items, result))
+      const failed = results.map(isError)
       calls.forEach((call, i) => {
-        const it = outcome(call.item, i)
-        call.settle(it, isError(it))
+        call.settle(results[i] as R | Error, failed[i] as boolean)
       })
     } catch (error) {
       for (const call of calls) call.settle(error as Error, true)
@@ -322,6 +328,8 @@ export class AsyncBatcher<T, R> implements AsyncDisposable {
     call.reject(token.error)
     if (--first.live || --batch.live) {
       // Who came and went while the batch waits is not remembered.
+      const { twins = [], live } = first
+      if (twins.length > 2 * live + 16) first.twins = twins.filter(({ left }) => !left)
       if (!batch.source && batch.calls.length > 2 * batch.live + 16) {
         for (const call of batch.calls)
           if (call.dead) batch.byKey?.delete((call as Claim<T, R>).key)

@@ -54,7 +54,11 @@ function describe(value: unknown, within: readonly unknown[] = []): string {
       const inner = (it: unknown): string => describe(it, path)
       const sorted = (kind: string, parts: Iterable<unknown>): string =>
         `${kind}{${Array.from(parts, inner).sort()}}`
-      if (Array.isArray(value)) return `[${value.map(inner)}]`
+      if (Array.isArray(value)) {
+        // Indices come first.
+        if (/\D/.test(Object.keys(value).pop() ?? '')) break
+        return `[${value.map(inner)}]`
+      }
       switch (Object.getPrototypeOf(value)) {
         case Date.prototype:
           return `Date(${Number(value)})`

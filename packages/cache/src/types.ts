@@ -71,7 +71,7 @@ export interface AsyncCacheOptions<K, V> {
   refreshBackoff?: Milliseconds | undefined
   /** How long to answer with the error of a load that failed; default 0. */
   errorTtl?: Milliseconds | ((error: unknown, key: K) => Milliseconds) | undefined
-  /** Ends a load with a TimeoutError; default `Infinity`. */
+  /** Ends a load with a TimeoutError, counted from when the loader is called; default `Infinity`. */
   loadTimeout?: Milliseconds | undefined
   /** Answers with the value that is kept, if one is, and lets the load go on; default `Infinity`. */
   softTimeout?: Milliseconds | undefined

@@ -184,6 +184,23 @@ describe('results', () => {
     expect(a?.reason).toEqual(new Error('boom'))
     expect(b?.reason).toBe(a?.reason)
   })
+
+  it('that cannot be read reject all, and leave no rejection unhandled', async () => {
+    const boom = new Error('boom')
+    const unhandled: unknown[] = []
+    const listener = (error: unknown): void => void unhandled.push(error)
+    process.on('unhandledRejection', listener)
+    const results = Object.defineProperty([1, 2], 1, {
+      get: () => {
+        throw boom
+      },
+    })
+    const expected = { status: 'rejected', reason: boom }
+    expect(await run(() => results)).toEqual([expected, expected])
+    await turn()
+    process.off('unhandledRejection', listener)
+    expect(unhandled).toEqual([])
+  })
 })
 
 describe('cancelling', () => {
@@ -255,7 +272,10 @@ describe('cancelling', () => {
     expect(batcher.running).toBe(0)
   })
 
-  it('many who come and go while a batch waits are not remembered', async () => {
+  it.each([
+    ['many', (i: number) => i],
+    ['many who want the same item', () => -2],
+  ])('%s who come and go while a batch waits are not remembered', async (_, item) => {
     const { batcher, call } = byHand({ concurrency: 1, keyOf: (n) => n })
     const first = batcher.add(-1)
     await turn()
@@ -264,7 +284,7 @@ describe('cancelling', () => {
     for (let i = 0; i < 1_000; i++) {
       const source = new CancellationTokenSource()
       refs.push(new WeakRef(source))
-      const left = failure(batcher.add(i, { signal: source.token }))
+      const left = failure(batcher.add(item(i), { signal: source.token }))
       source.cancel()
       await left
     }
@@ -314,6 +334,42 @@ describe('context', () => {
     expect(await batcher.add(1)).toBe(1)
     expect(await Promise.all(inner)).toEqual([2])
     expect(calls).toEqual([[1], [2]])
+  })
+
+  it('run that throws at once: all that waits for a place is told, however much it is', async () => {
+    const gate = deferred<number[]>()
+    const boom = new Error('boom')
+    let runs = 0
+    const batcher = new AsyncBatcher<number, number>(
+      () => {
+        if (!runs++) return gate.promise
+        throw boom
+      },
+      { maxBatchSize: 1, concurrency: 1 },
+    )
+    const all = batcher.addMany(Array.from({ length: 10_000 }, (_, i) => i))
+    gate.resolve([0])
+    const [first, ...others] = await all
+    expect(first).toEqual({ status: 'fulfilled', value: 0 })
+    expect(others.every((it) => it.status === 'rejected' && it.reason === boom)).toBe(true)
+    expect([runs, batcher.running]).toEqual([10_000, 0])
+  })
+
+  it('run that fills batch after batch at once is called for one after the other', async () => {
+    let deep = 0
+    let deepest = 0
+    const batcher: AsyncBatcher<number, number> = new AsyncBatcher(
+      (items) => {
+        deepest = Math.max(deepest, ++deep)
+        if (items[0] as number) void batcher.add((items[0] as number) - 1)
+        deep--
+        return items
+      },
+      { maxBatchSize: 1 },
+    )
+    await batcher.add(10_000)
+    await batcher.close()
+    expect(deepest).toBe(1)
   })
 })
 

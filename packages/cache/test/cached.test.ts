@@ -93,6 +93,7 @@ describe('cached', () => {
     ['a typed array', new Uint8Array(1)],
     ['a promise', Promise.resolve()],
     ['an object with a symbol', { [Symbol('s')]: 1 }],
+    ['an array with more than its elements', /b/.exec('ab')],
     ['something deep inside', { a: [new Map([[1, () => {}]])] }],
   ])('rejects %s', async (_, it) => {
     const { fn, call } = spied()

@@ -279,7 +279,7 @@ describe('refreshAhead', () => {
 })
 
 describe('softTimeout', () => {
-  const slow = () => {
+  const slow = (options: AsyncCacheOptions<string, number> = {}) => {
     const loads: ReturnType<typeof deferred<number>>[] = []
     const errors: unknown[] = []
     const cache = new AsyncCache<string, number>({
@@ -291,6 +291,7 @@ describe('softTimeout', () => {
       staleIfError: 10_000,
       softTimeout: 50,
       onError: (error, { phase }) => errors.push([error, phase]),
+      ...options,
     })
     return { cache, loads, errors }
   }
@@ -316,6 +317,33 @@ describe('softTimeout', () => {
     loads[1]?.reject('late')
     await settle()
     expect(errors).toEqual([['late', 'refresh']])
+    await cache.close()
+    expect(vi.getTimerCount()).toBe(0)
+  })
+
+  it('is for what the second tier has, too', async () => {
+    const store = new Map<string, unknown>()
+    const options = { store, ttl: 100, staleIfError: 10_000, softTimeout: 50 }
+    await new AsyncCache<string, number>(options).set('k', 0)
+    vi.advanceTimersByTime(200)
+    const cache = new AsyncCache<string, number>({ ...options, load: () => new Promise(() => {}) })
+    const asked = cache.getEntry('k')
+    await vi.advanceTimersByTimeAsync(50)
+    expect(await Promise.race([asked, 'waits'])).toMatchObject({ value: 0, state: 'error-stale' })
+    await cache.close()
+  })
+
+  it('is for who joins a refresh that began in the background, too', async () => {
+    const { cache } = slow({ staleWhileRevalidate: 100 })
+    await cache.set('k', 0)
+    vi.advanceTimersByTime(150)
+    expect(await cache.get('k')).toBe(0)
+    vi.advanceTimersByTime(100)
+    const asked = cache.getEntry('k')
+    expect(cache.stats().loads).toBe(1)
+    vi.advanceTimersByTime(50)
+    await settle()
+    expect(await Promise.race([asked, 'waits'])).toMatchObject({ value: 0, state: 'error-stale' })
     await cache.close()
     expect(vi.getTimerCount()).toBe(0)
   })

@@ -459,6 +459,23 @@ describe('getMany', () => {
     expect(map.peek(1)).toBe(1)
   })
 
+  it('does not ask for what nobody waits for any more when the second tier has answered', async () => {
+    const reads = new Map(['a', 'b'].map((key) => [key, deferred<undefined>()]))
+    const store = { get: (key: string) => reads.get(key)?.promise, set: () => {}, delete: () => {} }
+    const loadMany = vi.fn((keys: readonly string[]) => keys)
+    const cache = new AsyncCache<string, string>({ store, loadMany })
+    const source = new CancellationTokenSource()
+    const all = failure(cache.getMany(['a', 'b'], { signal: source.token }))
+    reads.get('a')?.resolve(undefined)
+    await settle()
+    source.cancel()
+    await all
+    const b = cache.getMany(['b'])
+    reads.get('b')?.resolve(undefined)
+    expect(await b).toEqual(new Map([['b', 'b']]))
+    expect(loadMany.mock.calls.map(([keys]) => keys)).toEqual([['b']])
+  })
+
   it('cancelled: rejects with the reason, and cancels the call if nobody else waits', async () => {
     let token: CancellationToken | undefined
     const cache = new AsyncCache<number, number>({

@@ -107,6 +107,26 @@ describe('bounds', () => {
     expect(await alive()).toBe(0)
   })
 
+  it('let go of what they evict, even if the second tier could not take it', async () => {
+    const broken = (): never => {
+      throw new Error('down')
+    }
+    const store = { get: broken, set: broken, delete: broken }
+    const cache = new AsyncCache<number, object>({ maxSize: 10, store })
+    const refs: WeakRef<object>[] = []
+    await (async () => {
+      for (let i = 0; i < 100; i++) {
+        const value = {}
+        refs.push(new WeakRef(value))
+        await cache.set(i, value)
+      }
+    })()
+    vi.useRealTimers()
+    await new Promise((resolve) => setTimeout(resolve))
+    globalThis.gc?.()
+    expect(refs.filter((ref) => ref.deref()).length).toBeLessThanOrEqual(11)
+  })
+
   it('maxWeight holds; what is too heavy alone is given, not kept, and evicts nothing', async () => {
     const cache = new AsyncCache<number, number>({
       maxWeight: 10,

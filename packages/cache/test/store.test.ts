@@ -1,4 +1,5 @@
 import { AsyncCache, type AsyncCacheOptions, type SecondTier } from '@uno-async/cache'
+import { CancellationTokenSource, delay } from '@uno-async/core'
 import { Keyv as Keyv5 } from 'keyv'
 import Keyv4 from 'keyv4'
 import { Keyv as Keyv6, KeyvMemoryAdapter } from 'keyv6'
@@ -148,6 +149,35 @@ describe('a second tier', () => {
     }
   })
 
+  it.each([
+    ['Keyv 5', (store: never) => new Keyv5({ store })],
+    ['Keyv 6', (store: never) => new Keyv6({ store })],
+  ])('that resolves with false, as %s does where it fails, has not stored it', async (_, make) => {
+    const map = new Map<string, unknown>()
+    let isDown = false
+    const set = async (key: string, value: unknown): Promise<void> => {
+      if (isDown) throw new Error('down')
+      map.set(key, value)
+    }
+    const adapter = {
+      opts: {},
+      get: async (key: string) => map.get(key),
+      set,
+      delete: async (key: string) => map.delete(key),
+      clear: async () => map.clear(),
+      has: async (key: string) => map.has(key),
+    }
+    const store = make(adapter as never)
+    store.on('error', () => {})
+    const { cache, errors } = counting(store, { maxSize: 1 })
+    await cache.set('k', 'old')
+    isDown = true
+    await cache.set('k', 'new')
+    expect(errors).toEqual([['Error: The second tier has not stored it', 'store-set']])
+    await cache.set('another', 1)
+    expect(await cache.get('k')).toEqual({ key: 'k', n: 1 })
+  })
+
   it('that hangs holds up a get for storeTimeout', async () => {
     const hang = (): Promise<unknown> => new Promise(() => {})
     const { cache, errors } = counting({ get: hang, set: hang, delete: hang }, { storeTimeout: 50 })
@@ -159,6 +189,20 @@ describe('a second tier', () => {
       ['TimeoutError: AsyncCache: store get timed out after 50 ms', 'store-get'],
       ['TimeoutError: AsyncCache: store set timed out after 50 ms', 'store-set'],
     ])
+  })
+
+  it('that hangs does not take the time of the load', async () => {
+    const hang = (): Promise<unknown> => new Promise(() => {})
+    const load = vi.fn(async () => {
+      await delay(40)
+      return 'loaded'
+    })
+    const store = { get: hang, set: () => {}, delete: () => {} }
+    const { cache } = counting(store, { storeTimeout: 100, loadTimeout: 50, load })
+    const asked = cache.get('k')
+    await vi.advanceTimersByTimeAsync(140)
+    expect(await asked).toBe('loaded')
+    expect(load).toHaveBeenCalledTimes(1)
   })
 
   it.each([
@@ -173,6 +217,22 @@ describe('a second tier', () => {
     const { cache, errors } = counting(new Map<string, unknown>([['k', rubbish]]))
     expect(await cache.get('k')).toEqual({ key: 'k', n: 1 })
     expect(errors).toEqual([[expect.any(String), 'store-get']])
+  })
+
+  it('that holds a value that cannot be weighed is a miss and an error', async () => {
+    const store = new Map<string, unknown>()
+    await counting(store, { load: () => 'of an older version' }).cache.get('k')
+    const seen: unknown[] = []
+    const { cache, errors } = counting(store, {
+      weigh: (value) => (value as { body: string }).body.length,
+      load: (_, { previous }) => {
+        seen.push(previous)
+        return { body: 'new' }
+      },
+    })
+    expect(await cache.get('k')).toEqual({ body: 'new' })
+    expect([cache.weight, seen]).toEqual([3, [undefined]])
+    expect(errors).toEqual([[expect.stringContaining('TypeError'), 'store-get']])
   })
 
   it('that holds what is past its time, or from the future, is a miss', async () => {
@@ -212,6 +272,42 @@ describe('a second tier', () => {
     await cache.clear()
   })
 
+  it('does not answer who wants a load, and comes while it is asked for somebody else', async () => {
+    const store = new Map<string, unknown>()
+    await counting(store).cache.set('k', 'old')
+    const { cache, origin } = counting(store)
+    const loaded = { key: 'k', n: 1 }
+    expect(
+      await Promise.all([
+        cache.get('k'),
+        cache.refresh('k'),
+        cache.get('k', { forceRefresh: true }),
+        cache.getMany(['k'], { forceRefresh: true }),
+        cache.getEntry('k'),
+      ]),
+    ).toMatchObject([
+      'old',
+      loaded,
+      loaded,
+      new Map([['k', loaded]]),
+      { value: 'old', source: 'store' },
+    ])
+    expect([origin.loads, await cache.get('k')]).toEqual([1, loaded])
+  })
+
+  it('lets go of a load when who wanted one leaves', async () => {
+    const store = new Map<string, unknown>()
+    await counting(store).cache.set('k', 'old')
+    const { cache, origin } = counting(store, { load: () => new Promise(() => {}) })
+    const source = new CancellationTokenSource()
+    const asked = cache.get('k')
+    const refreshed = failure(cache.refresh('k', { signal: source.token }))
+    expect([await asked, cache.stats().loading]).toEqual(['old', 1])
+    source.cancel()
+    await refreshed
+    expect([origin.loads, cache.stats().loading, await cache.get('k')]).toEqual([0, 0, 'old'])
+  })
+
   it('gets its operations in order for each key', async () => {
     const log: string[] = []
     const gates: { resolve(): void }[] = []
@@ -246,6 +342,58 @@ describe('a second tier', () => {
     expect(log.slice(5)).toEqual(['set'])
     gates[5]?.resolve()
     await Promise.all(all)
+  })
+
+  it('gets only the last of the operations on a key that wait for one that takes long', async () => {
+    const log: unknown[] = []
+    const gates: ReturnType<typeof deferred<void>>[] = []
+    const slowly = (what: unknown): Promise<void> => {
+      log.push(what)
+      const gate = deferred()
+      gates.push(gate)
+      return gate.promise
+    }
+    const store = {
+      get: () => undefined,
+      set: (key: string, { value }: { value: unknown }) => slowly([key, value]),
+      delete: (key: string) => slowly([key]),
+      clear: () => slowly('clear'),
+    } as SecondTier
+    const { cache } = counting(store, { storeTimeout: Infinity })
+    const first = cache.set('k', 0)
+    const sets = Array.from({ length: 1_000 }, (_, i) => cache.set('k', i))
+    const others = [cache.set('j', 0), cache.set('j', 1), cache.invalidate('j')]
+    gates[0]?.resolve()
+    await first
+    await settle()
+    const late = [cache.set('k', 'late'), cache.clear(), cache.set('k', 'new')]
+    const done = vi.fn()
+    void Promise.all([...sets, ...others, ...late]).then(done)
+    for (let i = 1; i < 7; i++) {
+      expect(done).not.toHaveBeenCalled()
+      gates[i]?.resolve()
+      await settle()
+    }
+    expect(done).toHaveBeenCalled()
+    expect(log).toEqual([
+      ['k', 0],
+      ['j', 0],
+      ['k', 999],
+      ['j'],
+      ['k', 'late'],
+      'clear',
+      ['k', 'new'],
+    ])
+  })
+
+  it('that hangs holds up what is written to one key often no longer than what is twice', async () => {
+    const hang = (): Promise<unknown> => new Promise(() => {})
+    const { cache, errors } = counting({ get: hang, set: hang, delete: hang }, { storeTimeout: 50 })
+    for (let i = 0; i < 1_000; i++) void cache.set('k', i)
+    const closed = cache.close()
+    await vi.advanceTimersByTimeAsync(100)
+    expect(await Promise.race([closed, 'waits'])).toBe(undefined)
+    expect(errors).toHaveLength(2)
   })
 
   it('a read that began before an invalidate, or before a tag was, does not come back', async () => {

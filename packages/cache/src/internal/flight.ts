@@ -22,14 +22,16 @@ export class Waiter<V> implements Link {
   list: List<never> | undefined = undefined
   readonly whole: boolean // wants the CacheEntry
   readonly strict: boolean // takes no old value
+  readonly forced: boolean // wants a load, not what the second tier has
   registration: Registration | undefined = undefined
   readonly promise: Promise<Answer<V>> = new Promise(executor)
   readonly #resolve: (answer: Answer<V> | PromiseLike<Answer<V>>) => void = resolveLast as never
   readonly reject: (error: unknown) => void = rejectLast
 
-  constructor(whole: boolean, strict: boolean) {
+  constructor(whole: boolean, strict: boolean, forced: boolean) {
     this.whole = whole
     this.strict = strict
+    this.forced = forced
   }
 
   settle(answer: Answer<V> | PromiseLike<Answer<V>>): void {
@@ -108,15 +110,26 @@ export class Flight<K, V> implements LoadContext<K, V>, Frame, Link {
     return this.token.signal
   }
 
+  /** So long has the load, from now on. */
+  limit(timeout: Milliseconds, message: string): CancellationToken {
+    this.source = new CancellationTokenSource({ timeout, message, ref: !this.background })
+    return this.source.token
+  }
+
   /** Calls the loader. */
   run(): V | PromiseLike<V> {
     this.values = currentFrame()?.values
     return runIn(this as Flight<K, V>, callLoader<K, V>, this)
   }
 
-  join(whole: boolean, strict: boolean, token: CancellationToken | undefined): Waiter<V> {
-    const waiter = new Waiter<V>(whole, strict)
-    if (whole || strict || token) (this.waiters ??= new List()).push(waiter)
+  join(
+    whole: boolean,
+    strict: boolean,
+    forced: boolean,
+    token: CancellationToken | undefined,
+  ): Waiter<V> {
+    const waiter = new Waiter<V>(whole, strict, forced)
+    if (whole || strict || forced || token) (this.waiters ??= new List()).push(waiter)
     else this.crowd = waiter
     return waiter
   }
@@ -133,14 +146,18 @@ export class Flight<K, V> implements LoadContext<K, V>, Frame, Link {
     return crowd ?? this.waiters?.take()
   }
 
+  /** All who wait, or those who do not go on waiting. */
   answer(
     value: V,
     source: CacheEntry<V>['source'],
     state: CacheEntry<V>['state'] = 'fresh',
     age: Milliseconds = 0,
+    goesOn?: (waiter: Waiter<V>) => boolean,
   ): void {
-    for (let waiter = this.shift(); waiter; waiter = this.shift()) {
-      waiter.settle(waiter.whole ? { value, state, age, source, error: undefined } : value)
+    for (let i = this.count; i > 0; i--) {
+      const waiter = this.shift() as Waiter<V>
+      if (goesOn?.(waiter)) this.waiters?.push(waiter)
+      else waiter.settle(waiter.whole ? { value, state, age, source, error: undefined } : value)
     }
   }
 

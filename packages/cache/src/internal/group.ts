@@ -33,11 +33,12 @@ export class Group<K, V> {
 
   /** One less to wait for. */
   skip(): void {
-    if (!--this.#awaited && this.#members.length) void this.#dispatch()
+    if (!--this.#awaited) void this.#dispatch()
   }
 
   async #dispatch(): Promise<void> {
-    const members = this.#members
+    const members = this.#members.filter(({ token }) => !token.cancelled)
+    if (!members.length) return
     const source = new CancellationTokenSource()
     let live = members.length
     const registrations = members.map(({ token }) =>

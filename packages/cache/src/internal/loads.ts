@@ -1,6 +1,5 @@
 import {
   CancellationToken,
-  CancellationTokenSource,
   CancelledError,
   ClosedError,
   checkFunction,
@@ -115,12 +114,13 @@ export class Loads<K, V> {
       const flight = flying ?? this.#start(key, entry, loader, options, false, group)
       this.stats.misses++
       const { crowd } = flight
-      if (crowd && !whole && !strict && !token) return crowd.promise.then()
-      const waiter = flight.join(whole, strict, token)
+      if (crowd && !whole && !forceRefresh && !strict && !token) return crowd.promise.then()
+      const waiter = flight.join(whole, strict, forceRefresh, token)
       if (token) {
         waiter.registration = token.onCancelled(() => this.#leave(flight, waiter, token))
       }
       if (!flying) this.#launch(flight, !forceRefresh)
+      else if (!strict) this.#comfort(flight)
       return waiter.promise
     } catch (error) {
       return Promise.reject(error)
@@ -177,16 +177,11 @@ export class Loads<K, V> {
     background: boolean,
     group: Group<K, V> | undefined,
   ): Flight<K, V> {
-    const { tier, who } = this.#memory
-    const { loadTimeout: timeout } = this.#settings
+    const { tier } = this.#memory
     // Without a loader the second tier may still have it.
     const load = checkFunction('load', (loader ?? (tier && missing)) as Loader<K, V>)
     const entry = known ?? this.#memory.open(key)
     const flight = new Flight(entry, load, background, options, tier ? Date.now() : 0)
-    if (timeout < Infinity) {
-      const message = `${who}: load timed out after ${timeout} ms`
-      flight.source = new CancellationTokenSource({ timeout, message, ref: !background })
-    }
     if (group?.load === load) {
       flight.group = group
       group.expect()
@@ -210,13 +205,10 @@ export class Loads<K, V> {
 
   #launch(flight: Flight<K, V>, askTier: boolean): void {
     const { entry } = flight
-    const { softTimeout } = this.#settings
     const { tier } = this.#memory
     if (this.#memory.isKept(entry)) {
       flight.previous = { value: entry.value, age: performance.now() - entry.since }
-      if (softTimeout < Infinity && !flight.pinned) {
-        flight.soft = CancellationToken.timeout(softTimeout).onCancelled(() => this.#soften(flight))
-      }
+      this.#comfort(flight)
     }
     if (!tier || !askTier) return this.#run(flight)
     tier.read(entry.key).then(
@@ -228,8 +220,17 @@ export class Loads<K, V> {
     )
   }
 
+  /** Whoever waits will get what is old, if there is something, when the soft timeout has passed. */
+  #comfort(flight: Flight<K, V>): void {
+    const { softTimeout } = this.#settings
+    if (softTimeout === Infinity || flight.soft || !flight.count) return
+    if (!this.#memory.isKept(flight.entry)) return
+    flight.soft = CancellationToken.timeout(softTimeout).onCancelled(() => this.#soften(flight))
+  }
+
   #soften(flight: Flight<K, V>): void {
     const { entry, current } = flight
+    flight.soft = undefined
     if (!current || !this.#memory.isKept(entry)) return
     flight.slow = true
     for (let i = flight.count; i > 0; i--) {
@@ -250,20 +251,21 @@ export class Loads<K, V> {
       const lasts = ttl ?? Infinity
       const age = Math.max(0, Date.now() - created)
       const fresh = age < lasts
-      flight.previous = { value: value as V, age }
       try {
         memory.keep(entry.key, value as V, lasts, age, new Details(tags, created), flight)
+        flight.previous = { value: value as V, age }
         if (!flight.over && age - lasts < this.#settings.staleWhileRevalidate) {
-          flight.answer(value as V, 'store', fresh ? 'fresh' : 'stale', age)
-          if (fresh) this.#end(flight)
-          else {
+          flight.answer(value as V, 'store', fresh ? 'fresh' : 'stale', age, isForced)
+          if (!flight.count && fresh) this.#end(flight)
+          else if (!flight.count) {
             flight.background = true
             this.#pin(flight)
           }
         }
+        this.#comfort(flight)
         memory.tell()
       } catch (error) {
-        this.#fail(flight, error)
+        memory.report(error, entry.key, 'store-get')
       }
     }
     this.#run(flight)
@@ -272,11 +274,11 @@ export class Loads<K, V> {
   /** Calls the loader, unless the flight is over: those who load together need not wait for it then. */
   #run(flight: Flight<K, V>): void {
     if (flight.over) return flight.group?.skip()
-    const { loadTimeout, refreshAhead } = this.#settings
+    const { loadTimeout: timeout, refreshAhead } = this.#settings
     if (refreshAhead === 'probabilistic') flight.since = performance.now()
     this.stats.loads++
-    if (loadTimeout < Infinity) {
-      const { token } = flight
+    if (timeout < Infinity) {
+      const token = flight.limit(timeout, `${this.#memory.who}: load timed out after ${timeout} ms`)
       token.onCancelled(() => this.#fail(flight, token.error))
     }
     let result: V | PromiseLike<V>
@@ -394,4 +396,5 @@ export class Loads<K, V> {
   }
 }
 
+const isForced = <V>({ forced }: Waiter<V>): boolean => forced
 const missing = (): never => checkFunction('load', undefined as never)

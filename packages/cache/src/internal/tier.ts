@@ -22,6 +22,12 @@ export interface Envelope<V> {
 
 type Phase = 'store-get' | 'store-set'
 
+/** What is to be written to one key, or deleted. */
+interface Write {
+  op: () => unknown
+  done: Promise<unknown>
+}
+
 const MAX_SKEW = 10_000 // how far ahead another machine's clock may be
 
 /** The second tier, made harmless: in order for each key, in time, and never a rejection. */
@@ -32,7 +38,9 @@ export class Tier<K, V> {
   readonly #memory: Memory<K, V>
   readonly #raw: boolean // a bare adapter of Keyv 6: takes strings and points in time
   readonly #last = new Map<string, Promise<unknown>>() // the last write of each key that is not done
-  readonly #doubtful = new Map<string, () => unknown>() // what could not be written or deleted: the store may have an older value
+  readonly #waiting = new Map<string, Write>() // those of them that have not begun: a newer one takes their place
+  readonly #doubtful = new Map<string, number>() // by which write that failed: the store may have an older value
+  #writes = 0 // ever
   #clearing: Promise<unknown> | undefined = undefined // the last clear()
 
   constructor(
@@ -98,6 +106,7 @@ export class Tier<K, V> {
     if (!this.#store.clear) return Promise.all([...keys].map((key) => this.delete(key)))
     const before = Promise.all([this.#clearing, ...this.#last.values()])
     this.#last.clear()
+    this.#waiting.clear()
     this.#clearing = this.#after(before, undefined as K, 'store-set', async () => {
       await this.#store.clear?.()
       this.#doubtful.clear()
@@ -105,24 +114,37 @@ export class Tier<K, V> {
     return this.#clearing
   }
 
-  #set(id: string, envelope: Envelope<unknown>, keep: Milliseconds): unknown {
+  /** Keyv 5 and 6 do not reject: false is a failure. */
+  async #set(id: string, envelope: Envelope<unknown>, keep: Milliseconds): Promise<void> {
     const ttl = keep === Infinity ? undefined : Math.ceil(keep)
-    if (!this.#raw) return this.#store.set(id, envelope, ttl)
-    return this.#store.set(id, JSON.stringify(envelope), ttl && Date.now() + ttl)
+    const stored = await (this.#raw
+      ? this.#store.set(id, JSON.stringify(envelope), ttl && Date.now() + ttl)
+      : this.#store.set(id, envelope, ttl))
+    if (stored === false) throw new Error('The second tier has not stored it')
   }
 
   #queue(id: string, key: K, op: () => unknown): Promise<unknown> {
+    const waiting = this.#waiting.get(id)
+    if (waiting) {
+      waiting.op = op
+      return waiting.done
+    }
     const before = this.#last.get(id) ?? this.#clearing
-    const mine = this.#after(before, key, 'store-set', async () => {
-      this.#doubtful.set(id, op)
-      await op()
-      if (this.#doubtful.get(id) === op) this.#doubtful.delete(id)
+    const write = { op } as Write
+    if (before) this.#waiting.set(id, write)
+    write.done = this.#after(before, key, 'store-set', async () => {
+      if (this.#waiting.get(id) === write) this.#waiting.delete(id)
+      const nth = ++this.#writes
+      this.#doubtful.set(id, nth)
+      await write.op()
+      if (this.#doubtful.get(id) === nth) this.#doubtful.delete(id)
     })
-    this.#last.set(id, mine)
-    void mine.then(() => {
-      if (this.#last.get(id) === mine) this.#last.delete(id)
+    const { done } = write
+    this.#last.set(id, done)
+    void done.then(() => {
+      if (this.#last.get(id) === done) this.#last.delete(id)
     })
-    return mine
+    return done
   }
 
   async #after(
