@@ -313,6 +313,50 @@ describe('AsyncResource', () => {
     expect([plain.state, plain.log]).toEqual(['closed', ['initialize', 'cleanup']])
   })
 
+  it('is closed for good to a cleanup that opens or closes it', async () => {
+    class Reconnecting extends AsyncResource {
+      readonly log: string[] = []
+      readonly again: Promise<unknown>[] = []
+      readonly cleaned = deferred()
+      protected override initialize(): void {
+        this.log.push('initialize')
+      }
+      protected override cleanup(reason: unknown): Promise<void> {
+        this.log.push(`cleanup ${reason}`)
+        // As a listener of its `close` event would.
+        this.again.push(failure(this.open()), this.close('again'))
+        return this.cleaned.promise
+      }
+    }
+    const it = await new Reconnecting().open()
+    const closing = it.close('bye')
+    expect(it.again[1]).toBe(closing)
+    expect(await it.again[0]).toBeInstanceOf(ClosedError)
+    expect(it.state).toBe('closing')
+    it.cleaned.resolve()
+    await closing
+    expect([it.state, it.log]).toEqual(['closed', ['initialize', 'cleanup bye']])
+  })
+
+  it('refuses at once to open while close() waits for an open that hangs', async () => {
+    const hanging = new (class extends AsyncResource {
+      readonly gate = deferred()
+      protected override initialize(): Promise<void> {
+        return this.gate.promise
+      }
+      protected override cleanup(): void {}
+    })()
+    const opening = failure(hanging.open())
+    const closing = hanging.close()
+    const late = vi.fn()
+    hanging.open().catch(late)
+    await settle()
+    expect(late).toHaveBeenCalledWith(expect.any(ClosedError))
+    hanging.gate.resolve()
+    await closing
+    expect(await opening).toBeInstanceOf(ClosedError)
+  })
+
   it('open() while it opens shares that, from within, too', async () => {
     const plain = new Plain()
     let inner: Promise<Plain> | undefined
