@@ -47,7 +47,17 @@ export class AsyncResourcePool<T> implements AsyncDisposable {
     checkFunction('create', create)
     const pool = new AsyncResourcePool<R>({
       ...options,
-      create: ({ token }) => create().open({ signal: token }),
+      create: async ({ token }) => {
+        const resource = create()
+        const opening = resource.open({ signal: token })
+        try {
+          return await opening
+        } catch (error) {
+          // An open that is left goes on: it takes up room until it has been undone.
+          await resource.close(error).catch(() => {})
+          throw error
+        }
+      },
       destroy: (resource, reason) => resource.close(reason),
       validate: (resource, token) =>
         resource.state === 'open' && (hooks(resource).validate?.(token) ?? true),

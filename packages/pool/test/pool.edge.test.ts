@@ -106,6 +106,36 @@ describe('AsyncResourcePool.of', () => {
     expect(await pool.run((it) => it.state)).toBe('open')
     await pool.close()
   })
+
+  it('counts an open that overran to max until it has been undone', async () => {
+    const gates: ReturnType<typeof deferred<void>>[] = []
+    let cleaned = 0
+    class Slow extends AsyncResource {
+      protected override initialize(): Promise<void> {
+        const gate = deferred()
+        gates.push(gate)
+        return gate.promise
+      }
+      protected override cleanup(): void {
+        cleaned++
+      }
+    }
+    const pool = AsyncResourcePool.of(() => new Slow(), {
+      max: 1,
+      createTimeout: 10,
+      retryCreate: () => 1,
+    })
+    const waiting = pool.acquire()
+    await vi.advanceTimersByTimeAsync(1_000)
+    expect([gates.length, pool.stats().total]).toEqual([1, 1])
+    gates[0]?.resolve()
+    await settle()
+    expect([gates.length, cleaned]).toEqual([2, 1])
+    gates[1]?.resolve()
+    const lease = await waiting
+    lease.release()
+    await pool.close()
+  })
 })
 
 describe('closing', () => {
