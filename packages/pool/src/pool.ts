@@ -84,12 +84,14 @@ export class AsyncResourcePool<T> implements AsyncDisposable {
     if (destroyOn !== undefined) checkFunction('destroyOn', destroyOn)
     const token = CancellationToken.from(signal)
     const lease = await this.acquire(options)
+    let used = false
     let destroy = false
     try {
       token.throwIfCancelled()
+      used = true
       return await use(lease.resource, token)
     } catch (error) {
-      destroy = !!destroyOn?.(error)
+      destroy = used && !!destroyOn?.(error)
       throw error
     } finally {
       lease.release({ destroy })

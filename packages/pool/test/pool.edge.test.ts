@@ -1,4 +1,4 @@
-import { ClosedError, QueueFullError } from '@uno-async/core'
+import { CancellationTokenSource, ClosedError, QueueFullError } from '@uno-async/core'
 import {
   type AcquireTimeoutError,
   AsyncResource,
@@ -166,6 +166,22 @@ describe('closing', () => {
     ])
     await vi.advanceTimersByTimeAsync(5_000)
     expect(errors).toHaveLength(1)
+  })
+})
+
+describe('destroyOn', () => {
+  it('is not asked of a resource that was never used', async () => {
+    const pool = new AsyncResourcePool({ create: () => ({}), max: 1 })
+    const lease = await pool.acquire()
+    const source = new CancellationTokenSource()
+    const destroyOn = vi.fn(() => true)
+    const waiting = failure(pool.run(() => 1, { signal: source.token, destroyOn }))
+    lease.release() // handed over …
+    source.cancel() // … and cancelled before anybody could look
+    expect(await waiting).toBe(source.token.error)
+    expect(destroyOn).not.toHaveBeenCalled()
+    expect(pool.stats()).toMatchObject({ idle: 1, destroyed: 0 })
+    await pool.close()
   })
 })
 
