@@ -185,6 +185,35 @@ describe('destroyOn', () => {
   })
 })
 
+describe('a resize to a lower min', () => {
+  it('lets those age that were kept for it', async () => {
+    const pool = new AsyncResourcePool({ create: () => ({}), max: 3, min: 3, idleTimeout: 50 })
+    await pool.ready()
+    await vi.advanceTimersByTimeAsync(100)
+    expect(pool.stats().idle).toBe(3)
+    pool.resize({ min: 1 })
+    await vi.advanceTimersByTimeAsync(100)
+    expect(pool.stats().idle).toBe(1)
+    await pool.close()
+    expect(vi.getTimerCount()).toBe(0)
+  })
+
+  it('ends a ready() that waits for more than there are to be', async () => {
+    const gate = deferred<object>()
+    const pool = new AsyncResourcePool({ create: () => gate.promise, max: 2, min: 2 })
+    const ready = vi.fn()
+    pool.ready().then(ready, () => {})
+    pool.resize({ min: 1 })
+    await settle()
+    expect(ready).not.toHaveBeenCalled()
+    pool.resize({ min: 0 })
+    await settle()
+    expect(ready).toHaveBeenCalled()
+    gate.resolve({})
+    await pool.close()
+  })
+})
+
 describe('maxWaiting', () => {
   it('does not count those there is room for', async () => {
     const pool = new AsyncResourcePool({ create: async () => 1, max: 2, maxWaiting: 0 })

@@ -177,6 +177,7 @@ export class Engine<T> {
     }
     // Looks anew each time: `create` may come back here.
     while (this.#total < this.options.max && this.#isWanted && this.#creator.begin()) {}
+    if (this.#isReady) this.#readiness.wakeAll()
   }
 
   /** A create belongs to nobody: as many as are wanted, less those on their way. */
@@ -194,11 +195,12 @@ export class Engine<T> {
       const reason = this.#whyNot(slot)
       if (reason && this.#idle.remove(slot)) void this.destroy(slot, reason)
     }
+    this.#idle.arm() // there may be fewer to keep
   }
 
-  giveBack(slot: Slot<T>, destroy: boolean): void {
+  giveBack(slot: Slot<T>, destroy: DestroyReason | undefined): void {
     this.#unlend(slot)
-    if (destroy) void this.destroy(slot, 'released')
+    if (destroy) void this.destroy(slot, destroy)
     else if (this.options.reset && !this.#whyNot(slot)) void this.#examine(slot, 'reset')
     else this.#offer(slot)
   }
@@ -290,7 +292,6 @@ export class Engine<T> {
     const why = this.#whyNot(slot)
     if (why === 'broken' || why === 'lifetime') fail()
     this.#offer(slot)
-    if (this.#isReady) this.#readiness.wakeAll()
   }
 
   /** Nobody is to wait for a create that was given up. */
@@ -319,12 +320,6 @@ export class Engine<T> {
     if (good) this.#offer(slot)
     else void this.destroy(slot, isReset ? 'reset' : 'invalid')
     this.pump()
-  }
-
-  /** What was lent and lost may still be in use: nobody else may get it. */
-  recover(slot: Slot<T>): void {
-    this.#unlend(slot)
-    void this.destroy(slot, 'leaked')
   }
 
   /** Its place is free when that has settled, or takes too long. */

@@ -13,7 +13,8 @@ export class Leaks<T> {
     this.#lost = new FinalizationRegistry((slot) => {
       if (!slot.holder) return
       const leak = leakOf(slot)
-      engine.recover(slot)
+      // What was lent and lost may still be in use: nobody else may get it.
+      engine.giveBack(slot, 'leaked')
       engine.call(engine.options.onLeak, leak)
     })
   }

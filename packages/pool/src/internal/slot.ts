@@ -76,7 +76,7 @@ export class SlotLease<T> implements PoolLease<T> {
     if (slot?.holder !== this.id) return false
     slot.ticket = this.#ticket
     this.#slot = this.#ticket = undefined
-    this.#engine.giveBack(slot, !!options?.destroy)
+    this.#engine.giveBack(slot, options?.destroy ? 'released' : undefined)
     return true
   }
 
