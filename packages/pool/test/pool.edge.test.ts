@@ -169,6 +169,28 @@ describe('closing', () => {
   })
 })
 
+describe('a dead one in front of a live one', () => {
+  class Session extends AsyncResource {
+    protected override initialize(): void {}
+    protected override cleanup(): void {}
+  }
+
+  it('does not hide that from who does not wait', async () => {
+    const pool = AsyncResourcePool.of(() => new Session(), { max: 3 })
+    const leases = await Promise.all([1, 2, 3].map(() => pool.acquire()))
+    const [alive, other, dead] = leases.map(({ resource }) => resource)
+    for (const lease of leases) lease.release()
+    await settle()
+    await dead?.close()
+    expect(pool.tryAcquire()?.resource).toBe(other)
+    expect((await pool.acquire({ timeout: 0 })).resource).toBe(alive)
+    expect(pool.tryAcquire()).toBeUndefined()
+    await settle()
+    expect(pool.stats()).toMatchObject({ total: 2, destroyed: 1 })
+    await pool.close({ timeout: 0 })
+  })
+})
+
 describe('destroyOn', () => {
   it('is not asked of a resource that was never used', async () => {
     const pool = new AsyncResourcePool({ create: () => ({}), max: 1 })

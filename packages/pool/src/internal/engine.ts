@@ -97,12 +97,16 @@ export class Engine<T> {
 
   /** A lease, if that takes no waiting. */
   take(label: string | undefined): SlotLease<T> | undefined {
-    const slot = this.#idle.next
-    if (!slot || this.queue.size || this.closed) return
-    const now = performance.now()
-    if (now >= slot.diesAt || this.isDead?.(slot.resource) || this.#isUntrusted(slot, now)) return
-    this.#idle.remove(slot)
-    return this.#lend(slot, new SlotLease(this, label), now)
+    while (!this.queue.size && !this.closed) {
+      const slot = this.#idle.next
+      if (!slot) return
+      const now = performance.now()
+      const dead = now >= slot.diesAt || this.isDead?.(slot.resource)
+      if (!dead && this.#isUntrusted(slot, now)) return
+      this.#idle.remove(slot)
+      if (!dead) return this.#lend(slot, new SlotLease(this, label), now)
+      this.#offer(slot) // to nobody: it is in the way of the others
+    }
   }
 
   acquire(options: AcquireOptions | undefined): Promise<SlotLease<T>> {
