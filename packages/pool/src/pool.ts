@@ -112,7 +112,7 @@ export class AsyncResourcePool<T> implements AsyncDisposable {
 
   /** A lease, if that takes no waiting: a resource is idle, needs no validation, and nobody is before you. */
   tryAcquire(options?: { label?: string | undefined }): PoolLease<T> | undefined {
-    return this.#engine.take(options?.label)
+    return this.#engine.take(checkOptions(options).label)
   }
 
   /**

@@ -1,5 +1,4 @@
 import {
-  badValue,
   type Cancellation,
   CancellationToken,
   CancellationTokenSource,
@@ -9,6 +8,7 @@ import {
   type Milliseconds,
 } from '@uno-async/core'
 import { limit } from './internal/limit.js'
+import { checkString } from './internal/options.js'
 
 /** Where a resource is in its life. */
 export type ResourceState = 'new' | 'opening' | 'open' | 'closing' | 'closed'
@@ -43,7 +43,7 @@ export abstract class AsyncResource implements AsyncDisposable {
   /** @throws TypeError */
   constructor(options?: { name?: string | undefined }) {
     const { name = new.target.name } = checkOptions(options)
-    if (typeof name !== 'string') throw badValue('name', 'a string', name, TypeError)
+    checkString('name', name)
     this.name = name
   }
 

@@ -288,6 +288,15 @@ describe('re-entry', () => {
 })
 
 describe('timeouts', () => {
+  it('say nothing of a label or a cause that there is not', async () => {
+    const pool = new AsyncResourcePool({ create: () => ({}), max: 1 })
+    await pool.acquire()
+    const error = await failure(pool.acquire({ timeout: 0 }))
+    expect(String(error)).toContain('1 of 1 borrowed, longest for 0 ms;')
+    expect(error).not.toHaveProperty('cause')
+    await pool.close({ timeout: 0 })
+  })
+
   it('say whose they are', async () => {
     const events: PoolEvent[] = []
     const pool = new AsyncResourcePool({

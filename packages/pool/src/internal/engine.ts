@@ -18,7 +18,7 @@ import { Creator } from './creator.js'
 import { Idle } from './idle.js'
 import { Leaks } from './leaks.js'
 import { limit } from './limit.js'
-import { MAX_BACKOFF, type Settings } from './options.js'
+import { checkString, defined, MAX_BACKOFF, type Settings } from './options.js'
 import { Slot, SlotLease, timeoutError } from './slot.js'
 
 /** The workings of a pool. */
@@ -97,6 +97,7 @@ export class Engine<T> {
 
   /** A lease, if that takes no waiting. */
   take(label: string | undefined): SlotLease<T> | undefined {
+    if (label !== undefined) checkString('label', label)
     while (!this.queue.size && !this.closed) {
       const slot = this.#idle.next
       if (!slot) return
@@ -160,10 +161,10 @@ export class Engine<T> {
       signal,
       timeout,
       onTimeout: () =>
-        new TimeoutError(`${this.who} is not ready: ${this.#living} of ${this.options.min}`, {
-          timeout,
-          cause: this.#creator.lastError,
-        }),
+        new TimeoutError(
+          `${this.who} is not ready: ${this.#living} of ${this.options.min}`,
+          defined({ timeout, cause: this.#creator.lastError }),
+        ),
     })
     this.#creator.gaveUp = false
     this.pump()
