@@ -366,6 +366,64 @@ describe('a pause before a retry', () => {
     expect(vi.getTimerCount()).toBe(0)
     await waiting
   })
+
+  it('keeps it alive for ready(), also for one that comes later, and ends when it would have', async () => {
+    const timers = vi.spyOn(globalThis, 'setTimeout')
+    const create = vi.fn(() => Promise.reject(new Error('down')))
+    const pool = new AsyncResourcePool({ create, max: 1, min: 1, retryCreate: () => 50 })
+    await settle()
+    expect(timers.mock.results.at(-1)?.value.hasRef()).toBe(false)
+    await vi.advanceTimersByTimeAsync(20)
+    const ready = failure(pool.ready())
+    expect(timers.mock.results.at(-1)?.value.hasRef()).toBe(true)
+    expect(vi.getTimerCount()).toBe(1)
+    await vi.advanceTimersByTimeAsync(29)
+    expect(create).toHaveBeenCalledTimes(1)
+    await vi.advanceTimersByTimeAsync(1)
+    expect(create).toHaveBeenCalledTimes(2)
+    expect(timers.mock.results.at(-1)?.value.hasRef()).toBe(true)
+    await pool.close()
+    expect(await ready).toBeInstanceOf(ClosedError)
+    expect(vi.getTimerCount()).toBe(0)
+  })
+})
+
+describe('a limit', () => {
+  it('of what close() waits for keeps the process alive', async () => {
+    const timers = vi.spyOn(globalThis, 'setTimeout')
+    const options = { create: () => ({}), destroy: never, destroyTimeout: 50, max: 1 }
+    const pool = new AsyncResourcePool(options)
+    await pool.acquire()
+    const closing = pool.close({ timeout: 0 })
+    await settle()
+    expect(timers.mock.results.at(-1)?.value.hasRef()).toBe(true)
+    await vi.advanceTimersByTimeAsync(50)
+    expect((await closing).forced).toBe(1)
+  })
+
+  it.each(['validate', 'reset'])(
+    'of a %s keeps the process alive for who waits',
+    async (operation) => {
+      const timers = vi.spyOn(globalThis, 'setTimeout')
+      const pool = new AsyncResourcePool({
+        create: () => ({}),
+        [operation]: never,
+        validateTimeout: 50,
+        validateAfterIdle: 0,
+        acquireTimeout: Infinity,
+        max: 1,
+      })
+      const first = await pool.acquire()
+      if (operation === 'validate') first.release()
+      const waiting = pool.acquire()
+      first.release()
+      await settle()
+      expect(timers.mock.results.at(-1)?.value.hasRef()).toBe(true)
+      await vi.advanceTimersByTimeAsync(50)
+      ;(await waiting).release({ destroy: true })
+      await pool.close()
+    },
+  )
 })
 
 describe('leaks', () => {

@@ -7,13 +7,13 @@ import {
   checkOptions,
   type Milliseconds,
   QueueFullError,
-  report,
   TimeoutError,
   UnoAsyncError,
   type WaitOptions,
   WaitQueue,
 } from '@uno-async/core'
 import type { DestroyReason, PoolCloseResult, PoolEvent, PoolStats } from '../types.js'
+import { call } from './call.js'
 import { Creator } from './creator.js'
 import { Idle } from './idle.js'
 import { Leaks } from './leaks.js'
@@ -64,6 +64,11 @@ export class Engine<T> {
 
   get #total(): number {
     return this.#slots.size + this.#creator.creating + this.#creator.overran
+  }
+
+  /** Does anybody wait? Then what they wait for keeps the process alive. */
+  get isAwaited(): boolean {
+    return this.closed || this.queue.size + this.#readiness.size > 0
   }
 
   get #living(): number {
@@ -287,7 +292,7 @@ export class Engine<T> {
     // Who dies before anybody could have it is no better than a create that fails.
     const fail = (): void =>
       this.#creator.fail(new UnoAsyncError(`${this.who}: a new one died`, { cause }), attempt)
-    this.call(onBroken, resource, (reason?: unknown) => {
+    call(onBroken, resource, (reason?: unknown) => {
       slot.broken = true
       cause = reason
       if (!this.#idle.remove(slot)) return
@@ -309,7 +314,7 @@ export class Engine<T> {
   /** Runs one of the user's functions on a resource, no longer than `validateTimeout`; destroys it if that fails. */
   async #examine(slot: Slot<T>, operation: 'validate' | 'reset'): Promise<void> {
     const { [operation]: fn, validateTimeout } = this.options
-    const source = limit(this.who, operation, validateTimeout)
+    const source = limit(this.who, operation, validateTimeout, { ref: this.isAwaited })
     const { token } = source
     const isReset = operation === 'reset'
     if (!isReset) this.#checking++
@@ -335,7 +340,8 @@ export class Engine<T> {
     this.#dying++
     try {
       const work = CancellationToken.none.run(() => destroy(slot.resource, reason))
-      await limit(this.who, 'destroy', destroyTimeout).token.race(Promise.resolve(work))
+      const { token } = limit(this.who, 'destroy', destroyTimeout, { ref: this.isAwaited })
+      await token.race(Promise.resolve(work))
       this.emit({ type: 'destroyed', reason })
     } catch (error) {
       if (this.closed) this.#errors.push(error)
@@ -386,15 +392,6 @@ export class Engine<T> {
   }
 
   emit(event: PoolEvent): void {
-    this.call(this.options.onEvent, event)
-  }
-
-  /** What a hook throws is never ours. */
-  call<A extends unknown[]>(hook: ((...args: A) => unknown) | undefined, ...args: A): void {
-    try {
-      hook?.(...args)
-    } catch (error) {
-      report(error)
-    }
+    call(this.options.onEvent, event)
   }
 }

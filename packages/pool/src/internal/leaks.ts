@@ -1,4 +1,5 @@
 import { CancellationToken } from '@uno-async/core'
+import { call } from './call.js'
 import type { Engine } from './engine.js'
 import { leakOf, type Slot } from './slot.js'
 
@@ -15,7 +16,7 @@ export class Leaks<T> {
       const leak = leakOf(slot)
       // What was lent and lost may still be in use: nobody else may get it.
       engine.giveBack(slot, 'leaked')
-      engine.call(engine.options.onLeak, leak)
+      call(engine.options.onLeak, leak)
     })
   }
 
@@ -33,8 +34,6 @@ export class Leaks<T> {
     const { leakAfter, onLeak } = engine.options
     if (leakAfter === Infinity) return
     slot.stack = stack
-    slot.alarm = CancellationToken.timeout(leakAfter).onCancelled(() =>
-      engine.call(onLeak, leakOf(slot)),
-    )
+    slot.alarm = CancellationToken.timeout(leakAfter).onCancelled(() => call(onLeak, leakOf(slot)))
   }
 }
