@@ -207,6 +207,23 @@ describe('destroyOn', () => {
   })
 })
 
+describe('min', () => {
+  it('is filled though a create overran, where max leaves room', async () => {
+    const creates = [never, () => 1]
+    const pool = new AsyncResourcePool<number>({
+      create: () => creates.shift()?.() ?? 2,
+      max: 2,
+      min: 1,
+      createTimeout: 50,
+      retryCreate: () => 1,
+    })
+    await vi.advanceTimersByTimeAsync(100)
+    expect(pool.stats()).toMatchObject({ total: 2, idle: 1 })
+    await pool.ready()
+    await pool.close({ timeout: 0 })
+  })
+})
+
 describe('a resize to a lower min', () => {
   it('lets those age that were kept for it', async () => {
     const pool = new AsyncResourcePool({ create: () => ({}), max: 3, min: 3, idleTimeout: 50 })

@@ -195,7 +195,7 @@ export class Engine<T> {
     const { creating, gaveUp } = this.#creator
     return (
       this.queue.size > creating + this.#checking ||
-      (this.#total < this.options.min && !this.closed && !gaveUp)
+      (this.#living + creating < this.options.min && !this.closed && !gaveUp)
     )
   }
 
