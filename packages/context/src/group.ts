@@ -35,7 +35,7 @@ export interface ContextGroupOptions extends ContextOptions {
  *
  * If one fails to enter, those entered are exited in reverse order. Entering all at once, the others are
  * cancelled and waited for first, and two or more real failures become an AggregateError. Exits that run all
- * at once are told the same, and their errors are ordered as declared.
+ * at once are told the same, can swallow that alone, and their errors are ordered as declared.
  *
  * @example
  * ```ts
