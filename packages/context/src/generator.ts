@@ -42,8 +42,8 @@ export function asyncContextManager<A extends unknown[], T>(
 ): (...args: A) => AsyncContextManager<T> {
   checkFunction('generator', generator)
   const name = options.name ?? (generator.name || 'context')
-  const { exitTimeout } = new Scope(name, options) // checks them
-  const bounded = (options.signal ?? options.enterTimeout ?? exitTimeout) !== Infinity
+  const { enterTimeout, exitTimeout } = new Scope(name, options) // checks them
+  const bounded = options.signal || Math.min(enterTimeout, exitTimeout) < Infinity
   return (...args) => {
     const manager = new GeneratorManager(name, () => generator(...args))
     return bounded ? bind(manager, options) : manager
