@@ -64,6 +64,12 @@ export class AsyncContextGroup<const M extends ContextManagers = readonly []>
   constructor(managers: M = [] as never, options: ContextGroupOptions = {}) {
     for (const manager of list(managers)) checkManager(manager)
     this.#what = new Scope('AsyncContextGroup', options).what // checks them
+    for (const it of ['concurrent', 'exitConcurrently'] as const) {
+      const value = options[it]
+      if (value !== undefined && typeof value !== 'boolean') {
+        throw badValue(it, 'a boolean', value, TypeError)
+      }
+    }
     this.name = options.name
     this.#declared = managers
     this.#options = options

@@ -5,6 +5,7 @@ import {
   ClosedError,
   checkFunction,
   checkMilliseconds,
+  checkOptions,
   isCancelled,
   type Milliseconds,
   report,
@@ -47,7 +48,7 @@ export class Scope {
   //   I2  nothing is added to `exits` once this is not open
 
   constructor(kind: string, options: ContextOptions, outer?: CancellationToken) {
-    const { name, signal, enterTimeout = Infinity, exitTimeout = Infinity } = options
+    const { name, signal, enterTimeout = Infinity, exitTimeout = Infinity } = checkOptions(options)
     if (name !== undefined && typeof name !== 'string') {
       throw badValue('name', 'a string', name, TypeError)
     }
