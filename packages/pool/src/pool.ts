@@ -54,7 +54,7 @@ export class AsyncResourcePool<T> implements AsyncDisposable {
           return await opening
         } catch (error) {
           // An open that is left goes on: it takes up room until it has been undone.
-          await resource.close(error).catch(() => {})
+          if (token.cancelled) await resource.close(error).catch(() => {})
           throw error
         }
       },

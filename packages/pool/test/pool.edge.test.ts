@@ -107,6 +107,24 @@ describe('AsyncResourcePool.of', () => {
     await pool.close()
   })
 
+  it('may try again with a resource that failed to open', async () => {
+    let attempts = 0
+    class Flaky extends AsyncResource {
+      protected override initialize(): void {
+        if (++attempts < 3) throw new Error('down')
+      }
+      protected override cleanup(): void {}
+    }
+    const only = new Flaky()
+    const pool = AsyncResourcePool.of(() => only, { max: 1, retryCreate: () => 1 })
+    const waiting = pool.acquire()
+    await vi.advanceTimersByTimeAsync(10)
+    const lease = await waiting
+    expect([lease.resource, attempts]).toEqual([only, 3])
+    lease.release()
+    await pool.close()
+  })
+
   it('counts an open that overran to max until it has been undone', async () => {
     const gates: ReturnType<typeof deferred<void>>[] = []
     let cleaned = 0
