@@ -1,4 +1,4 @@
-import { checkFunction } from '@uno-async/core'
+import { checkFunction, checkOptions } from '@uno-async/core'
 import {
   type AsyncContextManager,
   type ContextOptions,
@@ -41,9 +41,9 @@ export function asyncContextManager<A extends unknown[], T>(
   options: ContextOptions = {},
 ): (...args: A) => AsyncContextManager<T> {
   checkFunction('generator', generator)
-  const name = options.name ?? (generator.name || 'context')
-  const { exitTimeout } = new Scope(name, options) // checks them
-  const bounded = (options.signal ?? options.enterTimeout ?? exitTimeout) !== Infinity
+  const name = checkOptions(options).name ?? (generator.name || 'context')
+  const { enterTimeout, exitTimeout } = new Scope(name, options) // checks them
+  const bounded = options.signal || Math.min(enterTimeout, exitTimeout) < Infinity
   return (...args) => {
     const manager = new GeneratorManager(name, () => generator(...args))
     return bounded ? bind(manager, options) : manager

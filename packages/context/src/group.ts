@@ -35,7 +35,7 @@ export interface ContextGroupOptions extends ContextOptions {
  *
  * If one fails to enter, those entered are exited in reverse order. Entering all at once, the others are
  * cancelled and waited for first, and two or more real failures become an AggregateError. Exits that run all
- * at once are told the same, and their errors are ordered as declared.
+ * at once are told the same, can swallow that alone, and their errors are ordered as declared.
  *
  * @example
  * ```ts
@@ -64,6 +64,12 @@ export class AsyncContextGroup<const M extends ContextManagers = readonly []>
   constructor(managers: M = [] as never, options: ContextGroupOptions = {}) {
     for (const manager of list(managers)) checkManager(manager)
     this.#what = new Scope('AsyncContextGroup', options).what // checks them
+    for (const it of ['concurrent', 'exitConcurrently'] as const) {
+      const value = options[it]
+      if (value !== undefined && typeof value !== 'boolean') {
+        throw badValue(it, 'a boolean', value, TypeError)
+      }
+    }
     this.name = options.name
     this.#declared = managers
     this.#options = options

@@ -1,4 +1,4 @@
-import { CancellationToken, checkFunction, isCancelled } from '@uno-async/core'
+import { CancellationToken, checkFunction, checkOptions, isCancelled } from '@uno-async/core'
 import type { AsyncContextManager, ContextOptions, EnteredContext, ExitInfo } from './contracts.js'
 import { AsyncExitStack } from './exit-stack.js'
 
@@ -39,7 +39,7 @@ export async function withContext<T, R>(
   const { enter, exit } = (manager ?? {}) as Partial<AsyncContextManager<T>>
   // A disposable may well have one of these methods.
   const isManager = !manager || (typeof enter === 'function' && typeof exit === 'function')
-  const { cancelled, error } = CancellationToken.from(options?.signal)
+  const { cancelled, error } = CancellationToken.from(checkOptions(options).signal)
   if (cancelled && !isManager) {
     const stack = new AsyncExitStack(options)
     stack.use(manager as AsyncDisposable)

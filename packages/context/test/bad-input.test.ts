@@ -42,6 +42,24 @@ describe('bad options', () => {
     if (option === 'name') expect(error).toBeInstanceOf(TypeError)
   })
 
+  it.each(Object.entries(uses))('%s refuses options that are no object', async (_, make) => {
+    for (const value of [null, 5, 'x'] as never[]) {
+      const attempt = (async () => make(value))()
+      await expect(attempt).rejects.toThrow('Expected `options` to be an object')
+    }
+  })
+
+  it.each(['concurrent', 'exitConcurrently'])(
+    'a group refuses a %s that is no boolean',
+    (option) => {
+      for (const value of [null, 1, 'false']) {
+        const make = () => new AsyncContextGroup([manager], { [option]: value })
+        expect(make).toThrow(`Expected \`${option}\` to be a boolean`)
+      }
+      new AsyncContextGroup([manager], { [option]: undefined })
+    },
+  )
+
   it.each(Object.entries(uses))(
     '%s takes options that are undefined, 0 or Infinity',
     async (_, make) => {

@@ -291,16 +291,16 @@ describe('limits of its own', () => {
   beforeEach(() => void vi.useFakeTimers())
   afterEach(() => void vi.useRealTimers())
 
-  it('limits the exit', async () => {
+  it.each([undefined, Infinity])('limits the exit, with enterTimeout %s', async (enterTimeout) => {
     const slow = asyncContextManager(
       async function* () {
         yield 1
         await delay(1_000)
       },
-      { name: 'slow', exitTimeout: 50 },
+      { name: 'slow', enterTimeout, exitTimeout: 50 },
     )
     const run = withContext(slow(), () => {}).catch((e) => e)
-    await vi.advanceTimersByTimeAsync(50)
+    await vi.advanceTimersByTimeAsync(1_000)
     expect(await run).toMatchObject({ name: 'TimeoutError', operation: 'exit of slow' })
   })
 

@@ -347,6 +347,37 @@ describe('AsyncContextGroup, all at once', () => {
     await vi.advanceTimersByTimeAsync(30)
     expect(await run).toEqual(suppressed(first, second))
   })
+
+  it('does not let an exit swallow what another one throws, which it was not told of', async () => {
+    for (const order of [0, 1]) {
+      const book = new Book()
+      const managers = [
+        book.make('a', { result: SUPPRESS }),
+        book.make('b', { exitError: first }),
+        book.make('c', { exitError: second }),
+      ]
+      if (order) managers.reverse()
+      const both = order ? suppressed(second, first) : suppressed(first, second)
+      const group = new AsyncContextGroup(managers, { exitConcurrently: true })
+      expect(await group.run(() => 0).catch((e) => e)).toEqual(both)
+      await group.enter()
+      const told = { ok: false, error: new Error('body'), cancelled: false } as const
+      expect(await group.exit(told).catch((e) => e)).toEqual(both)
+    }
+  })
+
+  it('swallows the error of the work, whoever else throws it again', async () => {
+    const body = new Error('body')
+    const rethrowing: AsyncContextManager<number> = {
+      enter: () => 1,
+      exit: (info) => {
+        if (!info.ok) throw info.error
+      },
+    }
+    const managers = [rethrowing, new Book().make('a', { result: SUPPRESS }), rethrowing]
+    const group = new AsyncContextGroup(managers, { exitConcurrently: true })
+    expect(await group.run(() => Promise.reject(body))).toBeUndefined()
+  })
 })
 
 describe('misuse of a group', () => {

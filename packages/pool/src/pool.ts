@@ -47,7 +47,17 @@ export class AsyncResourcePool<T> implements AsyncDisposable {
     checkFunction('create', create)
     const pool = new AsyncResourcePool<R>({
       ...options,
-      create: ({ token }) => create().open({ signal: token }),
+      create: async ({ token }) => {
+        const resource = create()
+        const opening = resource.open({ signal: token })
+        try {
+          return await opening
+        } catch (error) {
+          // An open that is left goes on: it takes up room until it has been undone.
+          if (token.cancelled) await resource.close(error).catch(() => {})
+          throw error
+        }
+      },
       destroy: (resource, reason) => resource.close(reason),
       validate: (resource, token) =>
         resource.state === 'open' && (hooks(resource).validate?.(token) ?? true),
@@ -74,12 +84,14 @@ export class AsyncResourcePool<T> implements AsyncDisposable {
     if (destroyOn !== undefined) checkFunction('destroyOn', destroyOn)
     const token = CancellationToken.from(signal)
     const lease = await this.acquire(options)
+    let used = false
     let destroy = false
     try {
       token.throwIfCancelled()
+      used = true
       return await use(lease.resource, token)
     } catch (error) {
-      destroy = !!destroyOn?.(error)
+      destroy = used && !!destroyOn?.(error)
       throw error
     } finally {
       lease.release({ destroy })
@@ -100,7 +112,7 @@ export class AsyncResourcePool<T> implements AsyncDisposable {
 
   /** A lease, if that takes no waiting: a resource is idle, needs no validation, and nobody is before you. */
   tryAcquire(options?: { label?: string | undefined }): PoolLease<T> | undefined {
-    return this.#engine.take(options?.label)
+    return this.#engine.take(checkOptions(options).label)
   }
 
   /**

@@ -1,5 +1,4 @@
 import {
-  badValue,
   type Cancellation,
   CancellationToken,
   CancellationTokenSource,
@@ -9,6 +8,7 @@ import {
   type Milliseconds,
 } from '@uno-async/core'
 import { limit } from './internal/limit.js'
+import { checkString } from './internal/options.js'
 
 /** Where a resource is in its life. */
 export type ResourceState = 'new' | 'opening' | 'open' | 'closing' | 'closed'
@@ -43,7 +43,7 @@ export abstract class AsyncResource implements AsyncDisposable {
   /** @throws TypeError */
   constructor(options?: { name?: string | undefined }) {
     const { name = new.target.name } = checkOptions(options)
-    if (typeof name !== 'string') throw badValue('name', 'a string', name, TypeError)
+    checkString('name', name)
     this.name = name
   }
 
@@ -53,7 +53,7 @@ export abstract class AsyncResource implements AsyncDisposable {
 
   /** Makes it usable. Must not wait for `open` or `close` of its own: that never ends. */
   protected abstract initialize(token: CancellationToken): void | PromiseLike<void>
-  /** Undoes `initialize`, also one that went only half the way. */
+  /** Undoes `initialize`, also one that went only half the way. Must not wait for `open` or `close` either. */
   protected abstract cleanup(reason?: unknown): void | PromiseLike<void>
   /** Is it still usable? For pools. */
   protected validate?(token: CancellationToken): boolean | PromiseLike<boolean>
@@ -85,7 +85,15 @@ export abstract class AsyncResource implements AsyncDisposable {
 
   /** Closes it; a close during an open cancels that first. Idempotent; rejects if `cleanup` does. */
   close(reason?: unknown): Promise<void> {
-    return (this.#closing ??= this.#close(reason))
+    if (!this.#closing) {
+      let begin!: () => void
+      // There before it begins: `cleanup` may open or close this, too.
+      this.#closing = new Promise((resolve) => {
+        begin = () => resolve(this.#close(reason))
+      })
+      begin()
+    }
+    return this.#closing
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -93,8 +101,8 @@ export abstract class AsyncResource implements AsyncDisposable {
   }
 
   async #join(token: CancellationToken): Promise<this> {
-    // One that everybody has left is undone first.
-    while (this.#source?.token.cancelled) {
+    // One that everybody has left is undone first. One that close() has ended is the last.
+    while (!this.#closing && this.#source?.token.cancelled) {
       await token.race(Promise.allSettled([this.#opening]))
     }
     if (this.#closing !== undefined) throw this.#closedError()

@@ -86,6 +86,11 @@ describe('AsyncResourcePool', () => {
     await expect(pool.close({ drain: 1 as never })).rejects.toThrow('Expected `drain`')
     expect(() => pool.resize({ max: 0 })).toThrow('Expected `max`')
     expect(() => pool.resize({ min: -1 })).toThrow('Expected `min`')
+    // A symbol would throw later, out of the message for somebody else.
+    for (const label of [Symbol('s'), 5, null] as never[]) {
+      await expect(pool.acquire({ label })).rejects.toThrow('Expected `label` to be a string')
+      expect(() => pool.tryAcquire({ label })).toThrow(TypeError)
+    }
     expect(pool.inspect().closed).toBe(false)
   })
 })
@@ -121,6 +126,7 @@ describe('what is no object', () => {
     await expect(pool.close(bad)).rejects.toThrow(expected)
     await expect(new Plain().open(bad)).rejects.toThrow(expected)
     expect(() => new Plain(bad)).toThrow(expected)
+    expect(() => pool.tryAcquire(bad)).toThrow(expected)
     expect(() => pool.resize(bad)).toThrow('Expected `bounds` to be an object')
     expect(() => pool.resize(undefined as never)).toThrow('Expected `bounds` to be an object')
   })

@@ -1,4 +1,4 @@
-import { ClosedError, QueueFullError } from '@uno-async/core'
+import { CancellationTokenSource, ClosedError, QueueFullError } from '@uno-async/core'
 import {
   type AcquireTimeoutError,
   AsyncResource,
@@ -106,6 +106,54 @@ describe('AsyncResourcePool.of', () => {
     expect(await pool.run((it) => it.state)).toBe('open')
     await pool.close()
   })
+
+  it('may try again with a resource that failed to open', async () => {
+    let attempts = 0
+    class Flaky extends AsyncResource {
+      protected override initialize(): void {
+        if (++attempts < 3) throw new Error('down')
+      }
+      protected override cleanup(): void {}
+    }
+    const only = new Flaky()
+    const pool = AsyncResourcePool.of(() => only, { max: 1, retryCreate: () => 1 })
+    const waiting = pool.acquire()
+    await vi.advanceTimersByTimeAsync(10)
+    const lease = await waiting
+    expect([lease.resource, attempts]).toEqual([only, 3])
+    lease.release()
+    await pool.close()
+  })
+
+  it('counts an open that overran to max until it has been undone', async () => {
+    const gates: ReturnType<typeof deferred<void>>[] = []
+    let cleaned = 0
+    class Slow extends AsyncResource {
+      protected override initialize(): Promise<void> {
+        const gate = deferred()
+        gates.push(gate)
+        return gate.promise
+      }
+      protected override cleanup(): void {
+        cleaned++
+      }
+    }
+    const pool = AsyncResourcePool.of(() => new Slow(), {
+      max: 1,
+      createTimeout: 10,
+      retryCreate: () => 1,
+    })
+    const waiting = pool.acquire()
+    await vi.advanceTimersByTimeAsync(1_000)
+    expect([gates.length, pool.stats().total]).toEqual([1, 1])
+    gates[0]?.resolve()
+    await settle()
+    expect([gates.length, cleaned]).toEqual([2, 1])
+    gates[1]?.resolve()
+    const lease = await waiting
+    lease.release()
+    await pool.close()
+  })
 })
 
 describe('closing', () => {
@@ -136,6 +184,90 @@ describe('closing', () => {
     ])
     await vi.advanceTimersByTimeAsync(5_000)
     expect(errors).toHaveLength(1)
+  })
+})
+
+describe('a dead one in front of a live one', () => {
+  class Session extends AsyncResource {
+    protected override initialize(): void {}
+    protected override cleanup(): void {}
+  }
+
+  it('does not hide that from who does not wait', async () => {
+    const pool = AsyncResourcePool.of(() => new Session(), { max: 3 })
+    const leases = await Promise.all([1, 2, 3].map(() => pool.acquire()))
+    const [alive, other, dead] = leases.map(({ resource }) => resource)
+    for (const lease of leases) lease.release()
+    await settle()
+    await dead?.close()
+    expect(pool.tryAcquire()?.resource).toBe(other)
+    expect((await pool.acquire({ timeout: 0 })).resource).toBe(alive)
+    expect(pool.tryAcquire()).toBeUndefined()
+    await settle()
+    expect(pool.stats()).toMatchObject({ total: 2, destroyed: 1 })
+    await pool.close({ timeout: 0 })
+  })
+})
+
+describe('destroyOn', () => {
+  it('is not asked of a resource that was never used', async () => {
+    const pool = new AsyncResourcePool({ create: () => ({}), max: 1 })
+    const lease = await pool.acquire()
+    const source = new CancellationTokenSource()
+    const destroyOn = vi.fn(() => true)
+    const waiting = failure(pool.run(() => 1, { signal: source.token, destroyOn }))
+    lease.release() // handed over …
+    source.cancel() // … and cancelled before anybody could look
+    expect(await waiting).toBe(source.token.error)
+    expect(destroyOn).not.toHaveBeenCalled()
+    expect(pool.stats()).toMatchObject({ idle: 1, destroyed: 0 })
+    await pool.close()
+  })
+})
+
+describe('min', () => {
+  it('is filled though a create overran, where max leaves room', async () => {
+    const creates = [never, () => 1]
+    const pool = new AsyncResourcePool<number>({
+      create: () => creates.shift()?.() ?? 2,
+      max: 2,
+      min: 1,
+      createTimeout: 50,
+      retryCreate: () => 1,
+    })
+    await vi.advanceTimersByTimeAsync(100)
+    expect(pool.stats()).toMatchObject({ total: 2, idle: 1 })
+    await pool.ready()
+    await pool.close({ timeout: 0 })
+  })
+})
+
+describe('a resize to a lower min', () => {
+  it('lets those age that were kept for it', async () => {
+    const pool = new AsyncResourcePool({ create: () => ({}), max: 3, min: 3, idleTimeout: 50 })
+    await pool.ready()
+    await vi.advanceTimersByTimeAsync(100)
+    expect(pool.stats().idle).toBe(3)
+    pool.resize({ min: 1 })
+    await vi.advanceTimersByTimeAsync(100)
+    expect(pool.stats().idle).toBe(1)
+    await pool.close()
+    expect(vi.getTimerCount()).toBe(0)
+  })
+
+  it('ends a ready() that waits for more than there are to be', async () => {
+    const gate = deferred<object>()
+    const pool = new AsyncResourcePool({ create: () => gate.promise, max: 2, min: 2 })
+    const ready = vi.fn()
+    pool.ready().then(ready, () => {})
+    pool.resize({ min: 1 })
+    await settle()
+    expect(ready).not.toHaveBeenCalled()
+    pool.resize({ min: 0 })
+    await settle()
+    expect(ready).toHaveBeenCalled()
+    gate.resolve({})
+    await pool.close()
   })
 })
 
@@ -191,6 +323,15 @@ describe('re-entry', () => {
 })
 
 describe('timeouts', () => {
+  it('say nothing of a label or a cause that there is not', async () => {
+    const pool = new AsyncResourcePool({ create: () => ({}), max: 1 })
+    await pool.acquire()
+    const error = await failure(pool.acquire({ timeout: 0 }))
+    expect(String(error)).toContain('1 of 1 borrowed, longest for 0 ms;')
+    expect(error).not.toHaveProperty('cause')
+    await pool.close({ timeout: 0 })
+  })
+
   it('say whose they are', async () => {
     const events: PoolEvent[] = []
     const pool = new AsyncResourcePool({
@@ -260,6 +401,64 @@ describe('a pause before a retry', () => {
     expect(vi.getTimerCount()).toBe(0)
     await waiting
   })
+
+  it('keeps it alive for ready(), also for one that comes later, and ends when it would have', async () => {
+    const timers = vi.spyOn(globalThis, 'setTimeout')
+    const create = vi.fn(() => Promise.reject(new Error('down')))
+    const pool = new AsyncResourcePool({ create, max: 1, min: 1, retryCreate: () => 50 })
+    await settle()
+    expect(timers.mock.results.at(-1)?.value.hasRef()).toBe(false)
+    await vi.advanceTimersByTimeAsync(20)
+    const ready = failure(pool.ready())
+    expect(timers.mock.results.at(-1)?.value.hasRef()).toBe(true)
+    expect(vi.getTimerCount()).toBe(1)
+    await vi.advanceTimersByTimeAsync(29)
+    expect(create).toHaveBeenCalledTimes(1)
+    await vi.advanceTimersByTimeAsync(1)
+    expect(create).toHaveBeenCalledTimes(2)
+    expect(timers.mock.results.at(-1)?.value.hasRef()).toBe(true)
+    await pool.close()
+    expect(await ready).toBeInstanceOf(ClosedError)
+    expect(vi.getTimerCount()).toBe(0)
+  })
+})
+
+describe('a limit', () => {
+  it('of what close() waits for keeps the process alive', async () => {
+    const timers = vi.spyOn(globalThis, 'setTimeout')
+    const options = { create: () => ({}), destroy: never, destroyTimeout: 50, max: 1 }
+    const pool = new AsyncResourcePool(options)
+    await pool.acquire()
+    const closing = pool.close({ timeout: 0 })
+    await settle()
+    expect(timers.mock.results.at(-1)?.value.hasRef()).toBe(true)
+    await vi.advanceTimersByTimeAsync(50)
+    expect((await closing).forced).toBe(1)
+  })
+
+  it.each(['validate', 'reset'])(
+    'of a %s keeps the process alive for who waits',
+    async (operation) => {
+      const timers = vi.spyOn(globalThis, 'setTimeout')
+      const pool = new AsyncResourcePool({
+        create: () => ({}),
+        [operation]: never,
+        validateTimeout: 50,
+        validateAfterIdle: 0,
+        acquireTimeout: Infinity,
+        max: 1,
+      })
+      const first = await pool.acquire()
+      if (operation === 'validate') first.release()
+      const waiting = pool.acquire()
+      first.release()
+      await settle()
+      expect(timers.mock.results.at(-1)?.value.hasRef()).toBe(true)
+      await vi.advanceTimersByTimeAsync(50)
+      ;(await waiting).release({ destroy: true })
+      await pool.close()
+    },
+  )
 })
 
 describe('leaks', () => {
@@ -311,6 +510,50 @@ describe('AsyncResource', () => {
     expect(await failure(plain.open())).toBeInstanceOf(ClosedError)
     await closing
     expect([plain.state, plain.log]).toEqual(['closed', ['initialize', 'cleanup']])
+  })
+
+  it('is closed for good to a cleanup that opens or closes it', async () => {
+    class Reconnecting extends AsyncResource {
+      readonly log: string[] = []
+      readonly again: Promise<unknown>[] = []
+      readonly cleaned = deferred()
+      protected override initialize(): void {
+        this.log.push('initialize')
+      }
+      protected override cleanup(reason: unknown): Promise<void> {
+        this.log.push(`cleanup ${reason}`)
+        // As a listener of its `close` event would.
+        this.again.push(failure(this.open()), this.close('again'))
+        return this.cleaned.promise
+      }
+    }
+    const it = await new Reconnecting().open()
+    const closing = it.close('bye')
+    expect(it.again[1]).toBe(closing)
+    expect(await it.again[0]).toBeInstanceOf(ClosedError)
+    expect(it.state).toBe('closing')
+    it.cleaned.resolve()
+    await closing
+    expect([it.state, it.log]).toEqual(['closed', ['initialize', 'cleanup bye']])
+  })
+
+  it('refuses at once to open while close() waits for an open that hangs', async () => {
+    const hanging = new (class extends AsyncResource {
+      readonly gate = deferred()
+      protected override initialize(): Promise<void> {
+        return this.gate.promise
+      }
+      protected override cleanup(): void {}
+    })()
+    const opening = failure(hanging.open())
+    const closing = hanging.close()
+    const late = vi.fn()
+    hanging.open().catch(late)
+    await settle()
+    expect(late).toHaveBeenCalledWith(expect.any(ClosedError))
+    hanging.gate.resolve()
+    await closing
+    expect(await opening).toBeInstanceOf(ClosedError)
   })
 
   it('open() while it opens shares that, from within, too', async () => {

@@ -5,6 +5,7 @@ import {
   ClosedError,
   checkFunction,
   checkMilliseconds,
+  checkOptions,
   isCancelled,
   type Milliseconds,
   report,
@@ -47,7 +48,7 @@ export class Scope {
   //   I2  nothing is added to `exits` once this is not open
 
   constructor(kind: string, options: ContextOptions, outer?: CancellationToken) {
-    const { name, signal, enterTimeout = Infinity, exitTimeout = Infinity } = options
+    const { name, signal, enterTimeout = Infinity, exitTimeout = Infinity } = checkOptions(options)
     if (name !== undefined && typeof name !== 'string') {
       throw badValue('name', 'a string', name, TypeError)
     }
@@ -157,12 +158,17 @@ export class Scope {
     let thrown = DONE
     const told = new Set<unknown>() // the same error thrown again is nothing new
     if (!info.ok) told.add(info.error)
-    const together =
-      concurrent && (await Promise.allSettled(exits.map((exit) => this.#leave(exit, info, token))))
+    const together = concurrent
+      ? await Promise.allSettled(exits.map((exit) => this.#leave(exit, info, token)))
+      : undefined
+    // All were told of the same: that is all they can swallow.
+    if (together?.some((each) => each.status === 'fulfilled' && each.value === SUPPRESS)) {
+      pending = DONE
+    }
     for (let exit = exits.pop(); exit; exit = exits.pop()) {
       try {
         const result = together ? outcome(together.pop()) : await this.#leave(exit, pending, token)
-        if (result !== SUPPRESS) continue
+        if (together || result !== SUPPRESS) continue
         pending = thrown = DONE
         told.clear()
       } catch (error) {

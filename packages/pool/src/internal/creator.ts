@@ -10,7 +10,8 @@ export class Creator<T> {
   gaveUp = false // until somebody asks again
   overran = 0 // too late, and not settled
   #failures = 0 // in a row
-  #pausing = false // before a retry
+  #pause: CancellationTokenSource | undefined = undefined // before a retry
+  #isKept = false // does that keep the process alive
   readonly #engine: Engine<T>
   readonly #stop = new CancellationTokenSource()
 
@@ -20,7 +21,10 @@ export class Creator<T> {
 
   /** Begins one; false if that has to wait. */
   begin(): boolean {
-    if (this.#pausing || (this.#failures && this.creating)) return false
+    const pause = this.#pause
+    // Begun for nobody, and now somebody waits for it.
+    if (pause && !this.#isKept && this.#engine.isAwaited) this.#wait(pause.token.remaining)
+    if (this.#pause || (this.#failures && this.creating)) return false
     void this.#create()
     return true
   }
@@ -34,7 +38,7 @@ export class Creator<T> {
     const { create, createTimeout } = engine.options
     const source = limit(engine.who, 'create', createTimeout, {
       signal: this.#stop.token,
-      ref: engine.queue.size > 0,
+      ref: engine.isAwaited,
     })
     const { token } = source
     const attempt = this.#failures + 1
@@ -101,18 +105,22 @@ export class Creator<T> {
       this.#failures = 0
       this.gaveUp = true
       engine.gaveUp(reason)
-    } else if (!this.#pausing) {
-      this.#pausing = true
-      // Over in time, or by stop(); never at once, or a create that throws at once would come back here without end.
-      const pause = new CancellationTokenSource({
-        signal: this.#stop.token,
-        timeout: Math.max(1, retryIn),
-        ref: engine.queue.size > 0,
-      })
-      pause.token.onCancelled(() => {
-        this.#pausing = false
-        engine.pump()
-      })
-    }
+    } else if (!this.#pause) this.#wait(retryIn)
+  }
+
+  #wait(after: Milliseconds): void {
+    const engine = this.#engine
+    this.#pause?.close()
+    this.#isKept = engine.isAwaited
+    // Over in time, or by stop(); never at once, or a create that throws at once would come back here without end.
+    this.#pause = new CancellationTokenSource({
+      signal: this.#stop.token,
+      timeout: Math.max(1, after),
+      ref: this.#isKept,
+    })
+    this.#pause.token.onCancelled(() => {
+      this.#pause = undefined
+      engine.pump()
+    })
   }
 }

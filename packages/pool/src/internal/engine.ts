@@ -7,18 +7,18 @@ import {
   checkOptions,
   type Milliseconds,
   QueueFullError,
-  report,
   TimeoutError,
   UnoAsyncError,
   type WaitOptions,
   WaitQueue,
 } from '@uno-async/core'
 import type { DestroyReason, PoolCloseResult, PoolEvent, PoolStats } from '../types.js'
+import { call } from './call.js'
 import { Creator } from './creator.js'
 import { Idle } from './idle.js'
 import { Leaks } from './leaks.js'
 import { limit } from './limit.js'
-import { MAX_BACKOFF, type Settings } from './options.js'
+import { checkString, defined, MAX_BACKOFF, type Settings } from './options.js'
 import { Slot, SlotLease, timeoutError } from './slot.js'
 
 /** The workings of a pool. */
@@ -66,6 +66,11 @@ export class Engine<T> {
     return this.#slots.size + this.#creator.creating + this.#creator.overran
   }
 
+  /** Does anybody wait? Then what they wait for keeps the process alive. */
+  get isAwaited(): boolean {
+    return this.closed || this.queue.size + this.#readiness.size > 0
+  }
+
   get #living(): number {
     return this.#slots.size - this.#dying
   }
@@ -97,12 +102,17 @@ export class Engine<T> {
 
   /** A lease, if that takes no waiting. */
   take(label: string | undefined): SlotLease<T> | undefined {
-    const slot = this.#idle.next
-    if (!slot || this.queue.size || this.closed) return
-    const now = performance.now()
-    if (now >= slot.diesAt || this.isDead?.(slot.resource) || this.#isUntrusted(slot, now)) return
-    this.#idle.remove(slot)
-    return this.#lend(slot, new SlotLease(this, label), now)
+    if (label !== undefined) checkString('label', label)
+    while (!this.queue.size && !this.closed) {
+      const slot = this.#idle.next
+      if (!slot) return
+      const now = performance.now()
+      const dead = now >= slot.diesAt || this.isDead?.(slot.resource)
+      if (!dead && this.#isUntrusted(slot, now)) return
+      this.#idle.remove(slot)
+      if (!dead) return this.#lend(slot, new SlotLease(this, label), now)
+      this.#offer(slot) // to nobody: it is in the way of the others
+    }
   }
 
   acquire(options: AcquireOptions | undefined): Promise<SlotLease<T>> {
@@ -156,10 +166,10 @@ export class Engine<T> {
       signal,
       timeout,
       onTimeout: () =>
-        new TimeoutError(`${this.who} is not ready: ${this.#living} of ${this.options.min}`, {
-          timeout,
-          cause: this.#creator.lastError,
-        }),
+        new TimeoutError(
+          `${this.who} is not ready: ${this.#living} of ${this.options.min}`,
+          defined({ timeout, cause: this.#creator.lastError }),
+        ),
     })
     this.#creator.gaveUp = false
     this.pump()
@@ -177,6 +187,7 @@ export class Engine<T> {
     }
     // Looks anew each time: `create` may come back here.
     while (this.#total < this.options.max && this.#isWanted && this.#creator.begin()) {}
+    if (this.#isReady) this.#readiness.wakeAll()
   }
 
   /** A create belongs to nobody: as many as are wanted, less those on their way. */
@@ -184,7 +195,7 @@ export class Engine<T> {
     const { creating, gaveUp } = this.#creator
     return (
       this.queue.size > creating + this.#checking ||
-      (this.#total < this.options.min && !this.closed && !gaveUp)
+      (this.#living + creating < this.options.min && !this.closed && !gaveUp)
     )
   }
 
@@ -194,11 +205,12 @@ export class Engine<T> {
       const reason = this.#whyNot(slot)
       if (reason && this.#idle.remove(slot)) void this.destroy(slot, reason)
     }
+    this.#idle.arm() // there may be fewer to keep
   }
 
-  giveBack(slot: Slot<T>, destroy: boolean): void {
+  giveBack(slot: Slot<T>, destroy: DestroyReason | undefined): void {
     this.#unlend(slot)
-    if (destroy) void this.destroy(slot, 'released')
+    if (destroy) void this.destroy(slot, destroy)
     else if (this.options.reset && !this.#whyNot(slot)) void this.#examine(slot, 'reset')
     else this.#offer(slot)
   }
@@ -280,7 +292,7 @@ export class Engine<T> {
     // Who dies before anybody could have it is no better than a create that fails.
     const fail = (): void =>
       this.#creator.fail(new UnoAsyncError(`${this.who}: a new one died`, { cause }), attempt)
-    this.call(onBroken, resource, (reason?: unknown) => {
+    call(onBroken, resource, (reason?: unknown) => {
       slot.broken = true
       cause = reason
       if (!this.#idle.remove(slot)) return
@@ -290,7 +302,6 @@ export class Engine<T> {
     const why = this.#whyNot(slot)
     if (why === 'broken' || why === 'lifetime') fail()
     this.#offer(slot)
-    if (this.#isReady) this.#readiness.wakeAll()
   }
 
   /** Nobody is to wait for a create that was given up. */
@@ -303,7 +314,7 @@ export class Engine<T> {
   /** Runs one of the user's functions on a resource, no longer than `validateTimeout`; destroys it if that fails. */
   async #examine(slot: Slot<T>, operation: 'validate' | 'reset'): Promise<void> {
     const { [operation]: fn, validateTimeout } = this.options
-    const source = limit(this.who, operation, validateTimeout)
+    const source = limit(this.who, operation, validateTimeout, { ref: this.isAwaited })
     const { token } = source
     const isReset = operation === 'reset'
     if (!isReset) this.#checking++
@@ -321,12 +332,6 @@ export class Engine<T> {
     this.pump()
   }
 
-  /** What was lent and lost may still be in use: nobody else may get it. */
-  recover(slot: Slot<T>): void {
-    this.#unlend(slot)
-    void this.destroy(slot, 'leaked')
-  }
-
   /** Its place is free when that has settled, or takes too long. */
   async destroy(slot: Slot<T>, reason: DestroyReason): Promise<void> {
     const { destroy, destroyTimeout } = this.options
@@ -335,7 +340,8 @@ export class Engine<T> {
     this.#dying++
     try {
       const work = CancellationToken.none.run(() => destroy(slot.resource, reason))
-      await limit(this.who, 'destroy', destroyTimeout).token.race(Promise.resolve(work))
+      const { token } = limit(this.who, 'destroy', destroyTimeout, { ref: this.isAwaited })
+      await token.race(Promise.resolve(work))
       this.emit({ type: 'destroyed', reason })
     } catch (error) {
       if (this.closed) this.#errors.push(error)
@@ -386,15 +392,6 @@ export class Engine<T> {
   }
 
   emit(event: PoolEvent): void {
-    this.call(this.options.onEvent, event)
-  }
-
-  /** What a hook throws is never ours. */
-  call<A extends unknown[]>(hook: ((...args: A) => unknown) | undefined, ...args: A): void {
-    try {
-      hook?.(...args)
-    } catch (error) {
-      report(error)
-    }
+    call(this.options.onEvent, event)
   }
 }

@@ -1,4 +1,5 @@
 import { CancellationToken } from '@uno-async/core'
+import { call } from './call.js'
 import type { Engine } from './engine.js'
 import { leakOf, type Slot } from './slot.js'
 
@@ -13,8 +14,9 @@ export class Leaks<T> {
     this.#lost = new FinalizationRegistry((slot) => {
       if (!slot.holder) return
       const leak = leakOf(slot)
-      engine.recover(slot)
-      engine.call(engine.options.onLeak, leak)
+      // What was lent and lost may still be in use: nobody else may get it.
+      engine.giveBack(slot, 'leaked')
+      call(engine.options.onLeak, leak)
     })
   }
 
@@ -32,8 +34,6 @@ export class Leaks<T> {
     const { leakAfter, onLeak } = engine.options
     if (leakAfter === Infinity) return
     slot.stack = stack
-    slot.alarm = CancellationToken.timeout(leakAfter).onCancelled(() =>
-      engine.call(onLeak, leakOf(slot)),
-    )
+    slot.alarm = CancellationToken.timeout(leakAfter).onCancelled(() => call(onLeak, leakOf(slot)))
   }
 }

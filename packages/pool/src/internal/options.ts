@@ -60,9 +60,7 @@ export function settle<T>(options: PoolOptions<T>): Settings<T> {
     if (all[it] !== undefined) checkFunction(it, all[it])
   }
   if (retryCreate !== false) checkFunction('retryCreate', retryCreate)
-  if (name !== undefined && typeof name !== 'string') {
-    throw badValue('name', 'a string', name, TypeError)
-  }
+  if (name !== undefined) checkString('name', name)
   if (order !== 'lifo' && order !== 'fifo') {
     throw badValue('order', '`lifo` or `fifo`', order, TypeError)
   }
@@ -71,6 +69,10 @@ export function settle<T>(options: PoolOptions<T>): Settings<T> {
   }
   checkBounds(own.min, own.max)
   return own
+}
+
+export function checkString(option: string, value: unknown): void {
+  if (typeof value !== 'string') throw badValue(option, 'a string', value, TypeError)
 }
 
 export function checkBounds(min: unknown, max: unknown): void {

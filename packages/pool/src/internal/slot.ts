@@ -76,7 +76,7 @@ export class SlotLease<T> implements PoolLease<T> {
     if (slot?.holder !== this.id) return false
     slot.ticket = this.#ticket
     this.#slot = this.#ticket = undefined
-    this.#engine.giveBack(slot, !!options?.destroy)
+    this.#engine.giveBack(slot, options?.destroy ? 'released' : undefined)
     return true
   }
 
@@ -106,11 +106,12 @@ export function timeoutError<T>(
     .slice(0, 5)
     .map(({ label, since }) => defined({ label, heldFor: now - since }))
   const [first] = holders
-  const by = first && `, longest by "${first.label ?? ''}" for ${Math.round(first.heldFor)} ms`
+  const by = first?.label === undefined ? '' : ` by "${first.label}"`
+  const longest = first ? `, longest${by} for ${Math.round(first.heldFor)} ms` : ''
   const { borrowed, max, idle, creating, waiting } = stats
   return new AcquireTimeoutError(
-    `${who} timed out after ${timeout} ms (${borrowed} of ${max} borrowed${by ?? ''}; ` +
+    `${who} timed out after ${timeout} ms (${borrowed} of ${max} borrowed${longest}; ` +
       `${idle} idle, ${creating} being created, ${waiting} waiting)`,
-    { timeout, stats, holders, cause },
+    defined({ timeout, stats, holders, cause }),
   )
 }
