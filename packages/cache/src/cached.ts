@@ -21,7 +21,8 @@ import type { AsyncCacheOptions } from './types.js'
  */
 export function cached<A extends unknown[], V>(
   fn: (...args: A) => V | PromiseLike<V>,
-  options?: AsyncCacheOptions<string, V> & { key?: ((...args: A) => string) | undefined },
+  // `& {}`: what the arguments are is inferred from fn alone
+  options?: AsyncCacheOptions<string, V> & { key?: ((...args: A & {}) => string) | undefined },
 ): ((...args: A) => Promise<V>) & { readonly cache: AsyncCache<string, V> } {
   checkFunction('fn', fn)
   const { key = (...args: A) => describe(args), ...rest } = checkOptions(options)

@@ -75,6 +75,9 @@ for (const store of [
 // @ts-expect-error
 new AsyncCache({ store: { get() {} } })
 
+const opted = cached(async (a: number, b?: string) => `${a}${b}`, { key: (a) => `${a}` })
+expectTypeOf(opted).toBeCallableWith(1)
+expectTypeOf(opted).toBeCallableWith(1, 'b')
 const area = cached(async (a: number, b: number) => a * b, { ttl: 1, key: (a, b) => `${a} ${b}` })
 expectTypeOf(area).parameters.toEqualTypeOf<[a: number, b: number]>()
 expectTypeOf(area(1, 2)).resolves.toEqualTypeOf<number>()
