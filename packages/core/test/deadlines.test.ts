@@ -10,6 +10,44 @@ afterEach(() => {
   vi.useRealTimers()
 })
 
+describe('when nobody looked until it was all over, the reason is of what came first', () => {
+  const never = Infinity
+  // when each has its deadline, and when it is cancelled
+  it.each`
+    what                                       | own      | line                         | sides                        | first
+    ${'its own of two deadlines'}              | ${10}    | ${{ at: 50, cancel: never }} | ${undefined}                 | ${'own'}
+    ${"its parent's of two deadlines"}         | ${50}    | ${{ at: 10, cancel: never }} | ${undefined}                 | ${'line'}
+    ${'a cancel before a deadline'}            | ${10}    | ${{ at: never, cancel: 5 }}  | ${undefined}                 | ${'cancelled line'}
+    ${'a deadline before a cancel'}            | ${10}    | ${{ at: never, cancel: 15 }} | ${undefined}                 | ${'own'}
+    ${'a deadline at the time of a cancel'}    | ${10}    | ${{ at: never, cancel: 10 }} | ${undefined}                 | ${'own'}
+    ${"a parent's deadline before its cancel"} | ${90}    | ${{ at: 20, cancel: 30 }}    | ${undefined}                 | ${'line'}
+    ${'the second of two that cancelled'}      | ${never} | ${{ at: never, cancel: 7 }}  | ${{ at: never, cancel: 5 }}  | ${'cancelled sides'}
+    ${'the first of two that cancelled'}       | ${never} | ${{ at: never, cancel: 5 }}  | ${{ at: never, cancel: 7 }}  | ${'cancelled line'}
+    ${'one deadline before another'}           | ${never} | ${{ at: 30, cancel: never }} | ${{ at: 20, cancel: never }} | ${'sides'}
+    ${'a deadline before what cancels beside'} | ${40}    | ${{ at: 8, cancel: never }}  | ${{ at: never, cancel: 9 }}  | ${'line'}
+    ${'what cancels beside before a deadline'} | ${40}    | ${{ at: 8, cancel: never }}  | ${{ at: never, cancel: 7 }}  | ${'cancelled sides'}
+  `('$what', ({ own, line, sides, first }) => {
+    vi.advanceTimersByTime(1_000)
+    const made = Object.entries({ line, sides })
+      .filter(([, spec]) => spec)
+      .map(([name, { at, cancel }]) => {
+        const top = new CancellationTokenSource({ timeout: at, name })
+        const middle = new CancellationTokenSource({ signal: top.token, timeout: 500 })
+        return { name, cancel, top, middle }
+      })
+    const signal = made.map(({ middle }) => middle.token)
+    const { token } = new CancellationTokenSource({ signal, timeout: own, name: 'own' })
+    for (let now = 0; now < 100; now++) {
+      for (const { name, cancel, top } of made) {
+        if (now === cancel) top.cancel(`cancelled ${name}`)
+      }
+      vi.advanceTimersByTime(1)
+    }
+    expect((token.reason as TimeoutError).operation ?? token.reason).toBe(first)
+    expect(token.cancelled).toBe(true)
+  })
+})
+
 describe('a deadline', () => {
   it('cancels with a TimeoutError that says how long', () => {
     const source = new CancellationTokenSource({ timeout: 50, name: 'job' })
