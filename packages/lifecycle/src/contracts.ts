@@ -95,6 +95,7 @@ export interface ResourceHandle<T> {
 
 /** How to register a resource. */
 export interface ResourceOptions {
+  /** For `dependsOn`, messages and reports; default: that of a description, else `resource <n>`. */
   name?: string | undefined
   dependsOn?: readonly string[] | undefined
 }
