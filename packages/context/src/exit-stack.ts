@@ -27,7 +27,7 @@ export class AsyncExitStack implements AsyncDisposable {
    * Runs body with a stack that is closed afterwards, and gives what body gives; undefined if an exit
    * swallowed its error.
    *
-   * @throws what body threw, with what exits threw; ClosedError never; what `signal` was cancelled with, before body is called
+   * @throws what body threw, with what exits threw; what `signal` was cancelled with, before body is called
    */
   static async run<R>(
     body: (stack: AsyncExitStack, token: CancellationToken) => R | PromiseLike<R>,

@@ -26,11 +26,18 @@ export interface ConcurrentLimitedOptions extends CommonOptions {
  * @throws QueueFullError with code `ERR_QUEUE_FULL`, as rejections; TypeError, RangeError
  * @example
  * ```ts
+ * import { delay } from '@uno-async/core'
  * import { concurrentLimited } from '@uno-async/decorators'
  *
  * let running = 0
- * const work = concurrentLimited(2)(async () => ++running && running--)
- * await Promise.all([work(), work(), work()]) // [1, 2, 1]
+ * const work = concurrentLimited(2)(async () => {
+ *   running++
+ *   await delay(5)
+ *   return running--
+ * })
+ * const all = Promise.all([work(), work(), work()])
+ * running // 2
+ * await all
  * ```
  */
 export function concurrentLimited(

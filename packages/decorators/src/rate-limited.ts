@@ -12,7 +12,7 @@ import type { AsyncDecorator, CommonOptions } from './types.js'
 
 /** How {@link rateLimited} limits. */
 export interface RateLimitedOptions extends CommonOptions {
-  /** How many calls may begin in `interval`. */
+  /** How many calls come back in `interval`; after a silence `burst` more may begin. */
   limit: number
   /** Default 1000. */
   interval?: Milliseconds | undefined
@@ -29,8 +29,10 @@ export interface RateLimitedOptions extends CommonOptions {
 /**
  * Lets only so many calls begin in an interval; the others wait, first come, first served.
  *
- * What was used comes back evenly, one call every `interval / limit`. Cancelled while it waits, a call rejects at once and
- * has used nothing. Each function or method that is decorated has a limit of its own: to share one, pass a limiter.
+ * What was used comes back evenly, one call every `interval / limit`: after a silence an interval may see `burst + limit`.
+ * For a strict count pass a RateLimiter of `@uno-async/sync` with `algorithm: 'sliding-window'`. Cancelled while it waits, a
+ * call rejects at once and has used nothing. Each function or method that is decorated has a limit of its own: to share one,
+ * pass a limiter.
  *
  * @param limiter - options, or a {@link LimiterLike}
  * @throws RateLimitError with code `ERR_RATE_LIMITED`, QueueFullError with code `ERR_QUEUE_FULL`, as rejections; TypeError, RangeError

@@ -95,7 +95,9 @@ export interface ResourceHandle<T> {
 
 /** How to register a resource. */
 export interface ResourceOptions {
+  /** For `dependsOn`, messages and reports; default: that of a description, else `resource <n>`. */
   name?: string | undefined
+  /** What is started before this and stopped after it. */
   dependsOn?: readonly string[] | undefined
 }
 

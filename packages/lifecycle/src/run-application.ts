@@ -67,8 +67,8 @@ export interface RunOptions<S> {
  * `main`; and when it ends, fails or is told to stop, the manager's shutdown, then `cleanup`.
  *
  * Stops at SIGINT, SIGTERM, SIGHUP, an uncaught exception or an unhandled rejection, in browsers when the page goes away for good. A
- * second signal exits at once. The exit code is set first, then the event loop may become empty for
- * `exitGrace`; what still holds it then is named on stderr, and the process exits. Exits nowhere else.
+ * second signal, unless it comes within `signalDebounce`, exits at once. The exit code is set first, then the event loop may
+ * become empty for `exitGrace`; what still holds it then is named on stderr, and the process exits. Exits nowhere else.
  *
  * Gives the report, which is printed on stderr when something went wrong; rejects only for bad options.
  *

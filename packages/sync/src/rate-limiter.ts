@@ -128,7 +128,7 @@ export class RateLimiter implements Disposable {
    * Waits its turn. Fails at once where the turn is later than the deadline. Releasing the lease gives nothing back.
    *
    * @param options - `cost`: default 1; `signal`, `timeout`, `priority`, `label`
-   * @throws RateLimitError with an exact `retryAfter`, the line included; what the signal was cancelled with, TimeoutError, QueueFullError, ClosedError; TypeError, RangeError (also for a cost above burst)
+   * @throws RateLimitError with an exact `retryAfter`, the line included (for a sliding window with costs of different size a lower bound); what the signal was cancelled with, TimeoutError, QueueFullError, ClosedError; TypeError, RangeError (also for a cost above burst)
    */
   acquire(options?: AcquireOptions & { cost?: number | undefined }): Promise<Lease> {
     return acquire(this.#door, options)

@@ -31,6 +31,7 @@ export interface TimeoutScope extends Disposable {
  *
  * @param after - milliseconds; `Infinity` for none
  * @param message - of the TimeoutError
+ * @param options - `signal`: cancels the token, too; default none, the current token is not looked at
  * @throws TypeError, RangeError
  * @example
  * ```ts
