@@ -116,6 +116,12 @@ export class Flight<K, V> implements LoadContext<K, V>, Frame, Link {
     return this.source.token
   }
 
+  /** Calls `serve` after so long, if anybody still waits. */
+  soften(after: Milliseconds, serve: () => void): void {
+    const { token } = new CancellationTokenSource({ timeout: after, ref: true })
+    this.soft = token.onCancelled(serve)
+  }
+
   /** Calls the loader. */
   run(): V | PromiseLike<V> {
     this.values = currentFrame()?.values

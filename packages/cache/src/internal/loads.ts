@@ -225,7 +225,7 @@ export class Loads<K, V> {
     const { softTimeout } = this.#settings
     if (softTimeout === Infinity || flight.soft || !flight.count) return
     if (!this.#memory.isKept(flight.entry)) return
-    flight.soft = CancellationToken.timeout(softTimeout).onCancelled(() => this.#soften(flight))
+    flight.soften(softTimeout, () => this.#soften(flight))
   }
 
   #soften(flight: Flight<K, V>): void {
