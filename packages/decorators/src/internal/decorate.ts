@@ -76,8 +76,8 @@ function wrap(
     },
   }
   const { prototype, ...rest } = Object.getOwnPropertyDescriptors(fn)
-  Object.defineProperties(wrapper, rest)
-  if (!fn.name) Object.defineProperty(wrapper, 'name', { value: own, configurable: true })
+  const given = { value: own, configurable: true }
+  Object.defineProperties(wrapper, fn.name ? rest : { ...rest, name: given })
   const { getOwnMetadataKeys, getOwnMetadata, defineMetadata } = Reflect as unknown as Metadata
   for (const key of getOwnMetadataKeys?.(fn) ?? []) {
     defineMetadata(key, getOwnMetadata(key, fn), wrapper)
