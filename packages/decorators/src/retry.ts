@@ -129,9 +129,13 @@ export function retry(options: RetryOptions = {}): AsyncDecorator {
   if (maxAttempts !== Infinity) checkInteger('maxAttempts', maxAttempts, 1)
   checkMilliseconds('timeout', timeout)
   checkMilliseconds('attemptTimeout', attemptTimeout)
-  const classes = [retryOn === undefined ? [] : retryOn]
-    .flat()
-    .map((it) => checkFunction('retryOn', it))
+  const classes = [retryOn === undefined ? [] : retryOn].flat()
+  for (const it of classes) {
+    // A predicate, say, would recognise nothing.
+    if (isA({}, it) === undefined) {
+      throw badValue('retryOn', 'a class of errors or several', it, TypeError)
+    }
+  }
   const hooks = { delay: delayOf, shouldRetry, shouldRetryResult, onRetry }
   let timed = false // whether somebody wants to know
   for (const [name, hook] of Object.entries(hooks)) {
@@ -269,12 +273,12 @@ const limit = ({ name }: Call, timeout: Milliseconds): CancellationTokenSource |
 const discardLate = (outcome: PromiseSettledResult<unknown>): unknown =>
   outcome.status === 'fulfilled' && discard(outcome.value)
 
-/** `instanceof`, also for what throws when it is looked at. */
-function isA(error: unknown, type: ErrorClass): boolean {
+/** `instanceof`; undefined for what throws when it is looked at, and where `type` is no class. */
+function isA(error: unknown, type: ErrorClass): boolean | undefined {
   try {
     return error instanceof type
   } catch {
-    return false
+    return undefined
   }
 }
 
