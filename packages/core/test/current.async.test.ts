@@ -1,4 +1,10 @@
-import { AsyncVariable, CancellationToken, enableAsyncContext } from '@uno-async/core'
+import {
+  AsyncVariable,
+  CancellationToken,
+  CancellationTokenSource,
+  delay,
+  enableAsyncContext,
+} from '@uno-async/core'
 import { expect, it } from 'vitest'
 import { currentContract } from './current.shared.js'
 
@@ -23,4 +29,21 @@ it('lets a value follow a function through all its awaits', async () => {
   expect(await variable.run('ada', outer)).toEqual(['ada', 'bob', 'ada'])
   expect(variable.get()).toBe('nobody')
   expect(CancellationToken.current).toBe(CancellationToken.none)
+})
+
+it('shows the callback of a deadline nobody else’s value, though they share a timer', async () => {
+  const variable = new AsyncVariable({ defaultValue: 'nobody' })
+  const deadline = performance.now() + 5
+  const seen: unknown[] = []
+  for (const name of ['ada', 'bob']) {
+    const source = new CancellationTokenSource({ deadline })
+    const told = () => void seen.push([variable.get(), CancellationToken.current])
+    source.token.run(() => variable.run(name, () => source.token.onCancelled(told)))
+  }
+  await delay(20)
+  const { none } = CancellationToken
+  expect(seen).toEqual([
+    ['nobody', none],
+    ['nobody', none],
+  ])
 })

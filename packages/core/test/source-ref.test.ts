@@ -21,3 +21,18 @@ it.each([
     source.close()
   },
 )
+
+it('a source with `ref: true` keeps it alive under a deadline that comes first and does not', () => {
+  const set = vi.spyOn(globalThis, 'setTimeout')
+  const clear = vi.spyOn(globalThis, 'clearTimeout')
+  const kept = () =>
+    set.mock.results
+      .map(({ value }) => value)
+      .filter((timer) => timer.hasRef() && !clear.mock.calls.some(([it]) => it === timer)).length
+  const outer = new CancellationTokenSource({ timeout: 1_000 })
+  const source = new CancellationTokenSource({ signal: outer.token, timeout: 5_000, ref: true })
+  source.token.onCancelled(() => {})
+  expect(kept()).toBe(1)
+  outer.cancel()
+  expect(kept()).toBe(0)
+})

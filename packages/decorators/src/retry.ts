@@ -12,7 +12,7 @@ import {
 } from '@uno-async/core'
 import { RetryError, remember } from './attempts.js'
 import { type Backoff, backoffOf } from './internal/backoff.js'
-import { type Call, checkCommon, nameOf, raced } from './internal/call.js'
+import { type Call, checkCommon, joined, nameOf, raced } from './internal/call.js'
 import { decorator } from './internal/decorate.js'
 import { discard } from './internal/discard.js'
 import { retryAfter } from './retry-after.js'
@@ -129,9 +129,13 @@ export function retry(options: RetryOptions = {}): AsyncDecorator {
   if (maxAttempts !== Infinity) checkInteger('maxAttempts', maxAttempts, 1)
   checkMilliseconds('timeout', timeout)
   checkMilliseconds('attemptTimeout', attemptTimeout)
-  const classes = [retryOn === undefined ? [] : retryOn]
-    .flat()
-    .map((it) => checkFunction('retryOn', it))
+  const classes = [retryOn === undefined ? [] : retryOn].flat()
+  for (const it of classes) {
+    // A predicate, say, would recognise nothing.
+    if (isA({}, it) === undefined) {
+      throw badValue('retryOn', 'a class of errors or several', it, TypeError)
+    }
+  }
   const hooks = { delay: delayOf, shouldRetry, shouldRetryResult, onRetry }
   let timed = false // whether somebody wants to know
   for (const [name, hook] of Object.entries(hooks)) {
@@ -149,21 +153,22 @@ export function retry(options: RetryOptions = {}): AsyncDecorator {
     call: Call,
     since: number,
     first?: Promise<unknown>,
-    total?: CancellationTokenSource,
+    total?: CancellationToken,
+    token = call.token, // that of the call, or the total
   ): Promise<unknown> {
-    const token = CancellationToken.any(call.token, total?.token)
     const errors: unknown[] = []
     let pause: Milliseconds | undefined
 
     const attempt = async (): Promise<unknown> => {
       const each = limit(call, attemptTimeout)
-      const limits = CancellationToken.any(total?.token, each?.token)
-      const own = CancellationToken.any(token, each?.token)
+      const limits = CancellationToken.any(total, each?.token)
+      const [own, source] = joined(token, each?.token)
       try {
         own.throwIfCancelled()
         const promise = runIn(call.frame, () => call.invoke(own))
         return await (limits.canBeCancelled ? raced(limits, () => promise, discardLate) : promise)
       } finally {
+        source?.close()
         each?.close()
       }
     }
@@ -200,7 +205,7 @@ export function retry(options: RetryOptions = {}): AsyncDecorator {
     const cancelled = (error: unknown): unknown => {
       const reason = token.error
       // That of the caller is not ours alone: others are cancelled by it too.
-      if (reason !== total?.token.error) return reason
+      if (reason !== total?.error) return reason
       if (reason !== error) errors.push(reason)
       return remember(reason, errors)
     }
@@ -242,9 +247,11 @@ export function retry(options: RetryOptions = {}): AsyncDecorator {
 
   async function timedAttempts(call: Call, since: number): Promise<unknown> {
     const total = limit(call, timeout)
+    const [token, source] = joined(call.token, total?.token)
     try {
-      return await attempts(call, since, undefined, total)
+      return await attempts(call, since, undefined, total?.token, token)
     } finally {
+      source?.close()
       total?.close()
     }
   }
@@ -266,12 +273,12 @@ const limit = ({ name }: Call, timeout: Milliseconds): CancellationTokenSource |
 const discardLate = (outcome: PromiseSettledResult<unknown>): unknown =>
   outcome.status === 'fulfilled' && discard(outcome.value)
 
-/** `instanceof`, also for what throws when it is looked at. */
-function isA(error: unknown, type: ErrorClass): boolean {
+/** `instanceof`; undefined for what throws when it is looked at, and where `type` is no class. */
+function isA(error: unknown, type: ErrorClass): boolean | undefined {
   try {
     return error instanceof type
   } catch {
-    return false
+    return undefined
   }
 }
 

@@ -6,6 +6,7 @@ import {
   checkMilliseconds,
   isCancelled,
   type Milliseconds,
+  runIn,
   type TimeoutError,
 } from '@uno-async/core'
 import { type Call, checkChoice, checkCommon, raced, tellLater } from './internal/call.js'
@@ -22,7 +23,7 @@ export interface TimeoutHandlerOptions extends CommonOptions {
   mode?: CancellationMode | undefined
   /** With `mode: 'cooperative'`: how long to wait for the function to obey, default `Infinity`. */
   grace?: Milliseconds | undefined
-  /** Gives the result instead of the TimeoutError. */
+  /** Gives the result instead of the TimeoutError. Its current token is what governs the call, and is obeyed as `mode` says. */
   fallback?: ((error: TimeoutError, args: readonly unknown[]) => unknown) | undefined
   /** Told what became of a function that was not waited for. What it throws is reported, see `reportError`. */
   onLate?: ((outcome: PromiseSettledResult<unknown>) => void) | undefined
@@ -109,7 +110,9 @@ export function timeoutHandler(options: Milliseconds | TimeoutHandlerOptions): A
         } else if (onLate) tellLater(promise, onLate)
       }
       if (fallback && error === token.error && error !== outer.error) {
-        return await fallback(error as TimeoutError, call.args)
+        const frame = { token: outer, values: call.frame?.values }
+        const given = async () => runIn(frame, () => fallback(error as TimeoutError, call.args))
+        return await (mode === 'race' ? raced(outer, given) : given())
       }
       throw error
     } finally {

@@ -71,7 +71,7 @@ const tables: [string, (options: object) => unknown, object, Record<string, unkn
       factor: [undefined, 1.5, Infinity, 2 ** 53],
       backoff: [undefined],
       delay: hook,
-      retryOn: [undefined, values[11], values[12]],
+      retryOn: [undefined, values[11]],
       shouldRetry: hook,
       shouldRetryResult: hook,
       onRetry: hook,

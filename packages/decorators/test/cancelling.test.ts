@@ -412,6 +412,30 @@ describe('timeoutHandler', () => {
       timeoutHandler({ timeout: 5, fallback })(() => Promise.reject(own))(),
     ).rejects.toBe(own)
   })
+
+  it.each(['race', 'cooperative'] as const)(
+    'mode %s cancels the fallback as it cancels the function',
+    async (mode) => {
+      const source = new CancellationTokenSource()
+      const seen: CancellationToken[] = []
+      const fallback = async () => {
+        seen.push(CancellationToken.current)
+        await delay(10)
+        return 'cached'
+      }
+      const fn = timeoutHandler({ timeout: 5, mode, fallback })(() =>
+        delay(60_000, { signal: CancellationToken.current }),
+      )
+      const outcome = settle(source.token.run(() => fn()))
+      await vi.advanceTimersByTimeAsync(7)
+      source.cancel('enough')
+      await vi.advanceTimersByTimeAsync(10)
+      expect(seen).toEqual([source.token])
+      expect(await outcome).toEqual(
+        mode === 'race' ? { error: source.token.error, at: 7 } : { value: 'cached', at: 15 },
+      )
+    },
+  )
 })
 
 it('signalArgument gives { signal } where the caller passed nothing and nothing governs the call', async () => {

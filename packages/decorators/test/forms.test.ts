@@ -38,6 +38,10 @@ describe.each(all)('%s', (_, decorate) => {
     expect(Object.hasOwn(wrapped, 'prototype')).toBe(false)
   })
 
+  it('takes a frozen function that has no name', async () => {
+    expect(await decorate(Object.freeze(async () => 'done'))()).toBe('done')
+  })
+
   it('keeps the flags of a legacy descriptor', () => {
     for (const flags of [
       { enumerable: true, writable: false, configurable: true },

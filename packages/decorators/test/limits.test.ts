@@ -489,6 +489,24 @@ it('reports a release that rejects', async () => {
   vi.unstubAllGlobals()
 })
 
+it('reports a release that throws, and settles as the function did', async () => {
+  const reported = vi.fn()
+  vi.stubGlobal('reportError', reported)
+  const thrown = new Error('not given back')
+  const release = () => {
+    throw thrown
+  }
+  const own = new Error('own')
+  for (const lease of [release, { [Symbol.dispose]: release }]) {
+    const limited = concurrentLimited({ acquire: async () => lease })
+    expect(await limited(async () => 'done')()).toBe('done')
+    await expect(limited(() => Promise.reject(own))()).rejects.toBe(own)
+  }
+  await vi.advanceTimersByTimeAsync(0)
+  expect(reported.mock.calls).toEqual(Array(4).fill([thrown]))
+  vi.unstubAllGlobals()
+})
+
 it('goes by timers that are driven without the clock', async () => {
   vi.useRealTimers()
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })

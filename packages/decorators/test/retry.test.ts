@@ -352,6 +352,17 @@ describe('the hooks of retry', () => {
     ])
   })
 
+  it('retryOn takes whatever `instanceof` does, and refuses a function that would recognise nothing', () => {
+    const Bound = TypeError.bind(null) as typeof TypeError
+    for (const retryOn of [TypeError, TimeoutError, Bound, class extends Error {}]) {
+      expect(() => retry({ retryOn: [Error, retryOn] })).not.toThrow()
+    }
+    const predicate = (error: { status: number }) => error.status >= 500
+    expect(() => retry({ retryOn: predicate as never })).toThrow(
+      'Expected `retryOn` to be a class of errors or several, got `[object Function]` (function)',
+    )
+  })
+
   it('retryOn and shouldRetry both have to agree', async () => {
     const shouldRetry = vi.fn(({ error }: RetryAttempt) => (error as Error).message !== 'fatal')
     const run = async (error: unknown) => {

@@ -1,3 +1,4 @@
+import { runIn } from './context.js'
 import { append, type Link, linked, unlink } from './link.js'
 import { report } from './report.js'
 
@@ -70,6 +71,8 @@ function start(bucket: Bucket): void {
   if (bucket.key < 0) (bucket.timer as { unref?(): void }).unref?.()
 }
 
+const ring = (alarm: Alarm): void => alarm.ring()
+
 function fire(bucket: Bucket, waited: number): void {
   const rest = bucket.due - performance.now()
   // Host timers fire up to a millisecond early, and long waits come in pieces: wait for the rest.
@@ -81,7 +84,8 @@ function fire(bucket: Bucket, waited: number): void {
     const alarm = bucket.next as Alarm
     alarm.clear()
     try {
-      alarm.ring()
+      // Not in the context of whoever set the timer that all of this millisecond share.
+      runIn(undefined, ring, alarm)
     } catch (error) {
       report(error)
     }

@@ -240,7 +240,10 @@ export function rearm(tokens: Iterable<CancellationToken>): void {
   for (const token of tokens) if (listening(token)) arm(token)
 }
 
-/** Listens to what can cancel this token by itself, unless a parent's deadline comes first and brings it along. */
+/**
+ * Listens to what can cancel this token by itself, unless a parent's deadline comes first and brings it along:
+ * whose alarm may not keep the process alive, though, where this one's has to.
+ */
 function arm(token: CancellationToken): void {
   const { foreign, limit } = token
   if (foreign) {
@@ -248,8 +251,9 @@ function arm(token: CancellationToken): void {
     foreign.addEventListener('abort', fire)
     token.ignore = () => foreign.removeEventListener('abort', fire)
   } else if (limit) {
+    const { ref } = limit.options
     limit.clear()
-    if (token.parents.every(({ deadline }) => limit.at < deadline)) limit.set(!!limit.options.ref)
+    if (ref || token.parents.every(({ deadline }) => limit.at < deadline)) limit.set(!!ref)
   }
 }
 

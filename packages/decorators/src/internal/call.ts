@@ -2,6 +2,7 @@ import {
   badValue,
   type Cancellation,
   CancellationToken,
+  CancellationTokenSource,
   checkInteger,
   currentFrame,
   type Frame,
@@ -23,6 +24,7 @@ export class Call {
   readonly frame: Frame | undefined // in force where it was called
   readonly here: CancellationToken // the current token there
   readonly token: CancellationToken // what governs this call
+  readonly source: CancellationTokenSource | undefined // of that, to be closed after the call
 
   constructor(
     fn: Fn,
@@ -40,14 +42,14 @@ export class Call {
     this.index = index
     this.frame = frame
     this.here = here
-    this.token =
-      signal === undefined && index === undefined
-        ? here
-        : CancellationToken.any(
-            typeof signal === 'function' ? signal(self, args) : signal,
-            here,
-            index === undefined ? index : carried(args[index]),
-          )
+    if (signal === undefined && index === undefined) this.token = here
+    else {
+      const option = typeof signal === 'function' ? signal(self, args) : signal
+      const argument = index === undefined ? index : carried(args[index])
+      const [token, source] = joined(option, here, argument)
+      this.token = token
+      this.source = source
+    }
   }
 
   /** Calls the function with `token` as its own. To be called where `here` is current. Never throws. */
@@ -76,6 +78,20 @@ export class Call {
   #under(token: CancellationToken, args: readonly unknown[]): unknown {
     return token.run(() => this.#apply(args))
   }
+}
+
+/**
+ * A token that any of these cancels, and where it is a new one its source. That is to be closed, since a function may have
+ * read the token's native `signal`: what `any` derives would hang on those that live longer from then on.
+ */
+export function joined(
+  ...given: (Cancellation | undefined)[]
+): [CancellationToken, CancellationTokenSource?] {
+  const tokens = given.map(CancellationToken.from)
+  const any = CancellationToken.any(...tokens)
+  if (!any.canBeCancelled || tokens.includes(any)) return [any]
+  const source = new CancellationTokenSource({ signal: any })
+  return [source.token, source]
 }
 
 export const nameOf = (name: string | undefined): string => (name ? `"${name}"` : 'The function')

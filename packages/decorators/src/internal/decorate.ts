@@ -1,4 +1,4 @@
-import { checkFunction } from '@uno-async/core'
+import { type CancellationTokenSource, checkFunction } from '@uno-async/core'
 import type { AsyncDecorator, CommonOptions } from '../types.js'
 import { Call, type Fn } from './call.js'
 
@@ -68,20 +68,32 @@ function wrap(
       try {
         const call = new Call(fn, this ?? owner, args, name, options)
         call.token.throwIfCancelled()
-        return around(call)
+        const outcome = around(call)
+        return call.source ? closing(call.source, outcome) : outcome
       } catch (error) {
         return Promise.reject(error)
       }
     },
   }
   const { prototype, ...rest } = Object.getOwnPropertyDescriptors(fn)
-  Object.defineProperties(wrapper, rest)
-  if (!fn.name) Object.defineProperty(wrapper, 'name', { value: own, configurable: true })
+  const given = { value: own, configurable: true }
+  Object.defineProperties(wrapper, fn.name ? rest : { ...rest, name: given })
   const { getOwnMetadataKeys, getOwnMetadata, defineMetadata } = Reflect as unknown as Metadata
   for (const key of getOwnMetadataKeys?.(fn) ?? []) {
     defineMetadata(key, getOwnMetadata(key, fn), wrapper)
   }
   return wrapper
+}
+
+async function closing(
+  source: CancellationTokenSource,
+  outcome: Promise<unknown>,
+): Promise<unknown> {
+  try {
+    return await outcome
+  } finally {
+    source.close()
+  }
 }
 
 const unfit = (kind: string, key: unknown): TypeError =>

@@ -28,9 +28,7 @@ function runnerOf(limiter: unknown): Runner | undefined {
         try {
           return await job()
         } finally {
-          const { release, [Symbol.dispose]: dispose } = Object(lease)
-          const given = (typeof lease === 'function' ? lease : (release ?? dispose))?.call(lease)
-          if (typeof given?.then === 'function') Promise.resolve(given).catch(report)
+          giveBack(lease).catch(report)
         }
       },
     }
@@ -39,6 +37,11 @@ function runnerOf(limiter: unknown): Runner | undefined {
     return { run: async (job, token) => run.call(limiter, job, how(token)) }
   const verb = typeof add === 'function' ? add : limiter
   return typeof verb === 'function' ? { run: async (job) => verb.call(limiter, job) } : undefined
+}
+
+async function giveBack(lease: unknown): Promise<void> {
+  const { release, [Symbol.dispose]: dispose } = Object(lease)
+  await (typeof lease === 'function' ? lease : (release ?? dispose))?.call(lease)
 }
 
 /** The decorator for a limiter that was given, or for those that `make` makes. */
