@@ -244,6 +244,11 @@ export class CancellationToken {
     return false
   }
 
+  /** For logs: what hangs together in circles is left out. */
+  toJSON(): { cancelled: boolean } {
+    return { cancelled: this.cancelled }
+  }
+
   /** Makes this token `current` while fn runs (its synchronous part, or all of it with async context enabled). */
   run<R>(fn: () => R): R {
     return runIn({ token: this, values: currentFrame()?.values }, fn)

@@ -363,3 +363,11 @@ describe('is', () => {
     }
   })
 })
+
+it('a token can be logged as JSON', () => {
+  const source = new CancellationTokenSource({ signal: new AbortController().signal })
+  source.token.onCancelled(() => {})
+  expect(JSON.stringify({ token: source.token })).toBe('{"token":{"cancelled":false}}')
+  source.cancel()
+  expect(JSON.stringify(source.token)).toBe('{"cancelled":true}')
+})
