@@ -55,7 +55,7 @@ export function postgresLocks(client: PostgresPool | PostgresConnection): LockBa
     throw badValue('client', 'a client or a pool of pg', client, TypeError)
   }
   let session: Promise<Session> | undefined
-  let users = 0 // those who hold or wait
+  let users = 0 // those who hold, wait or are asking
 
   const open = (): Promise<Session> => {
     if (session) return session
@@ -86,11 +86,17 @@ export function postgresLocks(client: PostgresPool | PostgresConnection): LockBa
         return await poll(
           `The lock "${key}"`,
           async () => {
-            const hold = await (await open()).take(key)
-            if (!hold) return undefined
-            users++
-            void hold.released.then(leave)
-            return hold
+            users++ // whoever asked may leave before there is an answer
+            try {
+              const hold = await (await open()).take(key)
+              if (hold) {
+                users++
+                void hold.released.then(leave)
+              }
+              return hold
+            } finally {
+              leave()
+            }
           },
           wait,
         )
@@ -121,28 +127,32 @@ class Session {
     if (this.#ended) throw this.#ended.error
     if (this.#holds.has(key)) return undefined
     this.#holds.set(key, undefined)
-    let hold: RemoteHold | undefined
+    const free = async (): Promise<void> => {
+      try {
+        await this.#query(FREE, [key])
+      } catch (error) {
+        this.#end(error) // or the lock would stay
+      } finally {
+        this.#holds.delete(key)
+      }
+    }
+    let token: unknown
     try {
       const { rows } = await this.#query(TAKE, [key])
-      const token = rows[0]?.token
-      if (typeof token !== 'string') return undefined
-      const free = async (): Promise<void> => {
-        try {
-          await this.#query(FREE, [key])
-        } catch (error) {
-          this.#end(error) // or the lock would stay
-        } finally {
-          this.#holds.delete(key)
-        }
-      }
-      hold = new RemoteHold(BigInt(token), free)
-      this.#holds.set(key, hold)
-      if (this.#ended) this.#lose(hold)
-      else void this.#watch(hold)
-      return hold
-    } finally {
-      if (!hold) this.#holds.delete(key)
+      token = rows[0]?.token
+    } catch (error) {
+      await free() // it may have got the lock all the same
+      throw error
     }
+    if (typeof token !== 'string') {
+      this.#holds.delete(key)
+      return undefined
+    }
+    const hold = new RemoteHold(BigInt(token), free)
+    this.#holds.set(key, hold)
+    if (this.#ended) this.#lose(hold)
+    else void this.#watch(hold)
+    return hold
   }
 
   close(): void {

@@ -1,4 +1,5 @@
 import { EventEmitter } from 'node:events'
+import { CancellationTokenSource } from '@uno-async/core'
 import { KeyedLock } from '@uno-async/sync'
 import { postgresLocks } from '@uno-async/sync/remote'
 import { expect, it, vi } from 'vitest'
@@ -37,4 +38,71 @@ it('goes on after a question that failed', async () => {
   const lock = new KeyedLock({ backend: postgresLocks(connection) })
   const both = await Promise.allSettled(['a', 'b'].map((key) => lock.run(key, () => key)))
   expect(both).toMatchObject([{ reason: { message: 'refused' } }, { value: 'b' }])
+})
+
+/** Keeps locks as a server does: until they are given back, or the connection ends. Answers when told to. */
+class Server {
+  readonly totalCount = 0
+  readonly locks = new Map<unknown, unknown>()
+  readonly ends: string[] = []
+  answer: (asked: () => void) => void = setImmediate
+  fails = false
+
+  async connect() {
+    const connection = new EventEmitter()
+    const ask = (text: string, key: unknown) => {
+      if (text.includes('unlock')) this.locks.delete(key)
+      if (!text.includes('try')) return {}
+      const taken = this.locks.get(key) ?? connection
+      this.locks.set(key, taken)
+      if (this.fails) throw new Error('the server only reads')
+      return taken === connection ? { token: '1' } : {}
+    }
+    return Object.assign(connection, {
+      query: (text: string, [key]: unknown[]) =>
+        new Promise<{ rows: { token?: string }[] }>((resolve, reject) => {
+          this.answer(() => {
+            try {
+              resolve({ rows: [ask(text, key)] })
+            } catch (error) {
+              reject(error)
+            }
+          })
+        }),
+      release: (destroy = false) => {
+        this.ends.push(destroy ? 'destroyed' : 'given back')
+        if (!destroy) return
+        for (const [key, of] of this.locks) if (of === connection) this.locks.delete(key)
+      },
+    })
+  }
+}
+
+it('gives back what it gets after whoever asked has left, then the connection', async () => {
+  const server = new Server()
+  let answer = () => {}
+  server.answer = (asked) => {
+    answer = asked
+  }
+  const source = new CancellationTokenSource()
+  const lock = new KeyedLock({ backend: postgresLocks(server) })
+  const waiting = lock.acquire('key', { signal: source.token })
+  await new Promise(setImmediate)
+  source.cancel()
+  await expect(waiting).rejects.toBe(source.token.error)
+  await new Promise(setImmediate)
+  expect(server.ends).toEqual([])
+  server.answer = setImmediate
+  answer()
+  await vi.waitFor(() => expect(server.ends).toEqual(['given back']))
+  expect(server.locks.size).toBe(0)
+})
+
+it('gives back what a question got that failed then', async () => {
+  const server = new Server()
+  server.fails = true
+  const lock = new KeyedLock({ backend: postgresLocks(server) })
+  await expect(lock.acquire('key')).rejects.toThrow('the server only reads')
+  expect(server.locks.size).toBe(0)
+  await vi.waitFor(() => expect(server.ends).toEqual(['given back']))
 })
