@@ -20,6 +20,7 @@ export interface PostgresPool {
 }
 
 const HEARTBEAT = 5_000
+const SILENT = 'PostgreSQL did not answer'
 // A transaction's number, taken while the lock is held, is greater than all that were taken before. The message
 // makes the server write it down: of a transaction that changed nothing it might forget the number in a crash.
 const TAKE = `SELECT CASE WHEN pg_try_advisory_lock(hashtextextended($1, 0))
@@ -33,7 +34,7 @@ const FREE = `SELECT pg_advisory_unlock(hashtextextended($1, 0))`
  * Given a pool, it takes one connection of its own while something is held or waited for, and a new one after
  * that was lost. Given a client, that has to be connected and used for nothing else; when its connection ends, so
  * does its use. All leases are lost, and their `signal`s aborted, when the connection ends or answers nothing for
- * 5 to 10 seconds. Not through a pooler that shares sessions (PgBouncer in transaction mode). The fencing
+ * 5 to 10 seconds; with nothing held, it counts as ended after 10. Not through a pooler that shares sessions (PgBouncer in transaction mode). The fencing
  * token is a transaction number, safe against a crash as `synchronous_commit` is.
  *
  * @throws TypeError
@@ -164,7 +165,15 @@ class Session {
 
   /** Asks when what was asked before is answered: pg will no longer take more than one question at a time. */
   #query(text: string, values: unknown[]): ReturnType<PostgresConnection['query']> {
-    const answer = this.#last.then(() => this.#connection.query(text, values))
+    const answer = this.#last.then(() => {
+      if (this.#ended) throw this.#ended.error
+      // Whoever holds finds out earlier, but perhaps nobody does.
+      const ask = (token: CancellationToken): ReturnType<PostgresConnection['query']> => {
+        token.onCancelled(this.#end)
+        return this.#connection.query(text, values)
+      }
+      return timeout(2 * HEARTBEAT, SILENT, ask, { signal: CancellationToken.none })
+    })
     this.#last = answer.catch(ignore)
     return answer
   }
@@ -175,7 +184,7 @@ class Session {
     try {
       for (;;) {
         await delay(HEARTBEAT, { signal: hold.over, unref: true })
-        await timeout(HEARTBEAT, 'PostgreSQL did not answer', () => this.#query('SELECT 1', []), {
+        await timeout(HEARTBEAT, SILENT, () => this.#query('SELECT 1', []), {
           signal: CancellationToken.none,
         }).catch(end)
       }

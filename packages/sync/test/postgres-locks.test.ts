@@ -2,7 +2,7 @@ import { EventEmitter } from 'node:events'
 import { CancellationTokenSource } from '@uno-async/core'
 import { KeyedLock } from '@uno-async/sync'
 import { postgresLocks } from '@uno-async/sync/remote'
-import { expect, it, vi } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 
 /** Grants everything, and counts how many questions are open at once. */
 class Connection extends EventEmitter {
@@ -105,4 +105,40 @@ it('gives back what a question got that failed then', async () => {
   await expect(lock.acquire('key')).rejects.toThrow('the server only reads')
   expect(server.locks.size).toBe(0)
   await vi.waitFor(() => expect(server.ends).toEqual(['given back']))
+})
+
+describe('a connection that does not answer any more', () => {
+  beforeEach(() => void vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] }))
+  afterEach(() => void vi.useRealTimers())
+
+  it('ends, also while a lock is given back', async () => {
+    const server = new Server()
+    const lock = new KeyedLock({ backend: postgresLocks(server) })
+    const lease = await lock.acquire('key')
+    server.answer = () => {}
+    lease.release()
+    const next = lock.acquire('key')
+    await vi.advanceTimersByTimeAsync(9_999)
+    expect(server.ends).toEqual([])
+    server.answer = setImmediate
+    await vi.advanceTimersByTimeAsync(1)
+    expect(server.ends).toEqual(['destroyed'])
+    ;(await next).release()
+    await vi.waitFor(() => expect(server.ends).toEqual(['destroyed', 'given back']))
+    expect(server.locks.size).toBe(0)
+  })
+
+  it('ends while it is asked, and the next has another one', async () => {
+    const server = new Server()
+    const lock = new KeyedLock({ backend: postgresLocks(server) })
+    server.answer = () => {}
+    const waiting = lock.acquire('key')
+    const failed = expect(waiting).rejects.toThrow('PostgreSQL did not answer')
+    await vi.advanceTimersByTimeAsync(10_000)
+    await failed
+    server.answer = setImmediate
+    await lock.run('key', () => {})
+    await vi.waitFor(() => expect(server.ends).toEqual(['destroyed', 'given back']))
+    expect(vi.getTimerCount()).toBe(0)
+  })
 })
