@@ -1,4 +1,4 @@
-import { CancellationToken, type Lease } from '@uno-async/core'
+import { CancellationToken, type Lease, report } from '@uno-async/core'
 import type { RemoteLease } from '../lock-backend.js'
 import { runHolding } from './lock-permits.js'
 
@@ -52,8 +52,12 @@ export class RemoteBundle extends Bundle implements RemoteLease {
 
   /** First the others may have it, then those here: or the next one here would find it taken. */
   override free(): void {
-    for (const lease of this.#remote) lease.release()
-    void Promise.all(this.#remote.map(({ released }) => released)).then(() => {
+    const freed = this.#remote.map(async (lease) => {
+      lease.release()
+      await lease.released
+    })
+    void Promise.allSettled(freed).then((outcomes) => {
+      for (const outcome of outcomes) if (outcome.status === 'rejected') report(outcome.reason)
       super.free()
       this.#done()
     })
