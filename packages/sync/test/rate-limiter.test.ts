@@ -334,6 +334,15 @@ describe('the token bucket', () => {
     await workers
   })
 
+  it('does not run ahead of ten million a second', async () => {
+    const limiter = new RateLimiter({ limit: 10_000_000, burst: 1 })
+    const times = start(limiter, 60_000)
+    await pass(5)
+    expect(times.length).toBeGreaterThanOrEqual(50_000)
+    expect(times.length).toBeLessThanOrEqual(50_050)
+    limiter.close()
+  })
+
   it('a million a second, and one a day', async () => {
     const fast = new RateLimiter({ limit: 1_000_000, burst: 1_000 })
     let units = 0
