@@ -183,14 +183,13 @@ class Watch implements Observer {
 
   /** Does who asks hold what those wait for, over however many others, who hold what it asks for? */
   #inCircle(hold: Hold, { flow }: Trace): boolean {
-    const mine = new Set(chain(flow))
-    const seen = new Set([hold])
-    for (const waiting of seen) {
-      for (let holder = waiting.permits.first; holder; holder = holder.next) {
-        if (mine.has(holder)) return true
-        for (const [other, trace] of this.#waiting) {
-          if (chain(trace.flow).includes(holder)) seen.add(other)
-        }
+    const mine = held(flow)
+    if (!mine.size) return false
+    const seen = new Set([hold.permits])
+    for (const permits of seen) {
+      if (mine.has(permits)) return true
+      for (const [other, { flow }] of this.#waiting) {
+        if (held(flow).has(permits)) seen.add(other.permits)
       }
     }
     return false
@@ -206,8 +205,11 @@ class Watch implements Observer {
   }
 }
 
-function chain(flow: Hold | undefined): Hold[] {
-  const all: Hold[] = []
-  for (let hold = flow; hold; hold = hold.parent) all.push(hold)
+/** What this flow holds still. */
+function held(flow: Hold | undefined): Set<Permits> {
+  const all = new Set<Permits>()
+  for (let hold = flow; hold; hold = hold.parent) {
+    if (hold.held || hold.inner?.busy) all.add(hold.permits)
+  }
   return all
 }

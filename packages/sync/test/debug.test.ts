@@ -114,6 +114,40 @@ describe('watchPrimitives', () => {
     expect(locks.some(({ locked }) => locked)).toBe(false)
   })
 
+  it('sees no circle over what was given back', async () => {
+    using watched = watch()
+    const [a, b] = [new AsyncLock({ name: 'a' }), new AsyncLock({ name: 'b' })]
+    const { captureContext } = await import('@uno-async/core')
+    const enter = (lock: AsyncLock) => {
+      const flow: { in?: ReturnType<typeof captureContext>; lease?: Lease } = {}
+      void lock.run((lease) => {
+        Object.assign(flow, { in: captureContext(), lease })
+        return new Promise<void>(() => {})
+      })
+      return flow as Required<typeof flow>
+    }
+    const first = enter(a)
+    const second = enter(b)
+    const waiting = first.in(() => b.acquire())
+    first.lease.release()
+    const other = await a.acquire()
+    const next = second.in(() => a.acquire()) // who waits for b holds a no more
+    expect(watched.warnings).toEqual([])
+    for (const lease of [other, second.lease]) lease.release()
+    for (const lease of [await waiting, await next]) lease.release()
+  })
+
+  it('looks at who waits only for who holds something', async () => {
+    using watched = watch()
+    const limiter = new Limiter(300)
+    for (let i = 0; i < 300; i++) await limiter.acquire()
+    for (let i = 0; i < 10_000; i++) limiter.acquire().catch(() => {})
+    expect(watched.snapshots()).toMatchObject([{ name: '' }])
+    expect(limiter.waiting).toBe(10_000)
+    limiter.close()
+    expect(watched.warnings).toEqual([])
+  })
+
   it('warns of a lease that was collected while it was held', async () => {
     vi.useRealTimers()
     using watched = watch()
