@@ -443,6 +443,28 @@ describe('with a store', () => {
     expect(store.calls[0]).toEqual(['api', 1])
   })
 
+  it('asks anew for one who wants less than was refused', async () => {
+    const store = new FakeStore(5)
+    const limiter = new RateLimiter({ limit: 10, store })
+    await expect(limiter.acquire({ cost: 8, timeout: 0 })).rejects.toBeInstanceOf(RateLimitError)
+    expect((await limiter.acquire({ timeout: 10 })).held).toBe(true)
+    const hasty = limiter.acquire({ cost: 7, timeout: 20 }).catch((e) => e)
+    const light = limiter.acquire({ timeout: 20 })
+    await pass(0)
+    expect(await hasty).toBeInstanceOf(RateLimitError)
+    expect((await light).held).toBe(true)
+    const source = new CancellationTokenSource()
+    const heavy = limiter.acquire({ cost: 6, signal: source.token }).catch((e) => e)
+    const behind = limiter.acquire({ cost: 2 })
+    await pass(0)
+    expect(limiter.waiting).toBe(2)
+    source.cancel()
+    await pass(0)
+    expect((await behind).held).toBe(true)
+    expect(await heavy).toBe(source.token.error)
+    expect(store.calls.map((call) => (call as unknown[])[1])).toEqual([8, 1, 7, 1, 6, 2])
+  })
+
   it('gives what was asked for one who left to who is next', async () => {
     const store = new FakeStore(3)
     let answer: () => void = () => {}
