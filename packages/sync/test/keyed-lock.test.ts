@@ -125,6 +125,25 @@ it('leaves a backend that does not listen, and gives back what comes late', asyn
   expect(lock.size).toBe(0)
 })
 
+it('is held no more once it was lost, and kept from those here until the release', async () => {
+  const controllers = [new AbortController(), new AbortController()]
+  let n = 0
+  const acquire = async () => {
+    const { signal } = controllers[n++] ?? new AbortController()
+    return { token: 1n, signal, released: Promise.resolve(), release: () => true } as never
+  }
+  const lock = new KeyedLock({ backend: { acquire } })
+  const lease = await lock.acquire(['a', 'b'])
+  expect(lease.held).toBe(true)
+  controllers[1]?.abort()
+  expect(lease.held).toBe(false)
+  const next = lock.acquire('a')
+  await flush()
+  expect(lock.inspect('a')?.waiters).toHaveLength(1)
+  expect([lease.release(), lease.release()]).toEqual([true, false])
+  expect((await next).held).toBe(true)
+})
+
 describe('a backend that fails', () => {
   const granted = { token: 1n, signal: new AbortController().signal, released: Promise.resolve() }
   const reportError = vi.fn()

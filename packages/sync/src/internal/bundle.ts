@@ -5,15 +5,19 @@ import { runHolding } from './lock-permits.js'
 /** Several leases as one. */
 export class Bundle implements Lease {
   readonly local: readonly Lease[]
-  held = true
+  #released = false
 
   constructor(local: readonly Lease[]) {
     this.local = local
   }
 
+  get held(): boolean {
+    return !this.#released
+  }
+
   release(): boolean {
-    if (!this.held) return false
-    this.held = false
+    if (this.#released) return false
+    this.#released = true
     this.free()
     return true
   }
@@ -41,6 +45,11 @@ export class RemoteBundle extends Bundle implements RemoteLease {
     this.released = new Promise((resolve) => {
       this.#done = resolve
     })
+  }
+
+  /** Once one is lost no more, though what is local is kept until the release. */
+  override get held(): boolean {
+    return super.held && !this.signal.aborted
   }
 
   /** Of several keys the greatest. */
