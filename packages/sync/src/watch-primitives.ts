@@ -2,6 +2,7 @@ import {
   CancellationTokenSource,
   checkFunction,
   checkMilliseconds,
+  checkOptions,
   type Lease,
   type Milliseconds,
   report,
@@ -61,7 +62,12 @@ export interface WatchedPrimitives extends Disposable {
  * ```
  */
 export function watchPrimitives(options: WatchOptions): WatchedPrimitives {
-  const { slowHold = Infinity, slowWait = Infinity, stacks = false, onWarning } = options
+  const {
+    slowHold = Infinity,
+    slowWait = Infinity,
+    stacks = false,
+    onWarning,
+  } = checkOptions(options)
   checkMilliseconds('slowHold', slowHold)
   checkMilliseconds('slowWait', slowWait)
   checkBoolean('stacks', stacks)
