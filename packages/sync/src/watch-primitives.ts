@@ -9,7 +9,7 @@ import {
   type Snapshot,
 } from '@uno-async/core'
 import type { Hold } from './internal/hold.js'
-import { holding } from './internal/lock-permits.js'
+import { holding, rootOf } from './internal/lock-permits.js'
 import { type Observer, observe, observer } from './internal/observer.js'
 import type { Permits } from './internal/permits.js'
 import { checkBoolean } from './options.js'
@@ -164,7 +164,7 @@ class Watch implements Observer {
 
   snapshots(): Snapshot[] {
     const all = new Set<Permits>()
-    for (const { permits } of [...this.#holding.keys(), ...this.#waiting.keys()]) all.add(permits)
+    for (const hold of [...this.#holding.keys(), ...this.#waiting.keys()]) all.add(rootOf(hold))
     return [...all].map((permits) => permits.inspect())
   }
 

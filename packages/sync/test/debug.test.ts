@@ -173,6 +173,20 @@ describe('watchPrimitives', () => {
     expect(await lock.run(() => lock.run(() => lock.owner?.depth))).toBe(2)
   })
 
+  it('lists a lock once, however deep it was re-entered', async () => {
+    using watched = watch()
+    const lock = new AsyncLock({ name: 'deep', reentrant: true })
+    await lock.run(() =>
+      lock.run(() => {
+        const sibling = lock.tryAcquire({ label: 'third' })
+        expect(watched.snapshots()).toEqual([lock.inspect()])
+        expect(watched.snapshots()).toMatchObject([{ holders: [{ depth: 3 }] }])
+        sibling?.release()
+      }),
+    )
+    expect(watched.snapshots()).toEqual([])
+  })
+
   it('reports what onWarning throws', async () => {
     const reported = vi.fn()
     vi.stubGlobal('reportError', reported)
