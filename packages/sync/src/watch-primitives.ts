@@ -9,7 +9,7 @@ import {
   type Snapshot,
 } from '@uno-async/core'
 import type { Hold } from './internal/hold.js'
-import { holding, rootOf } from './internal/lock-permits.js'
+import { holding, type LockPermits, rootOf } from './internal/lock-permits.js'
 import { type Observer, observe, observer } from './internal/observer.js'
 import type { Permits } from './internal/permits.js'
 import { checkBoolean } from './options.js'
@@ -211,11 +211,12 @@ class Watch implements Observer {
   }
 }
 
-/** What this flow holds still. */
+/** What this flow holds still: who re-entered a hold keeps that, too. */
 function held(flow: Hold | undefined): Set<Permits> {
   const all = new Set<Permits>()
   for (let hold = flow; hold; hold = hold.parent) {
-    if (hold.held || hold.inner?.busy) all.add(hold.permits)
+    let each = hold.held ? hold : undefined
+    for (; each; each = (each.permits as LockPermits).outer) all.add(each.permits)
   }
   return all
 }

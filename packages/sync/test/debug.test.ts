@@ -137,6 +137,31 @@ describe('watchPrimitives', () => {
     for (const lease of [await waiting, await next]) lease.release()
   })
 
+  it('sees a circle over a lock that only re-entry keeps', async () => {
+    using watched = watch()
+    const [a, b] = [new AsyncLock({ name: 'a', reentrant: true }), new AsyncLock({ name: 'b' })]
+    const { captureContext } = await import('@uno-async/core')
+    const flows: ReturnType<typeof captureContext>[] = []
+    const leases: Lease[] = []
+    const stay = (lease: Lease) => {
+      leases.push(lease)
+      flows.push(captureContext())
+      return new Promise<void>(() => {})
+    }
+    void a.run((outer) => {
+      const inner = a.run(stay)
+      outer.release()
+      return inner
+    })
+    void b.run(stay)
+    const forA = flows[1]?.(() => a.acquire())
+    expect(watched.warnings).toEqual([])
+    const forB = flows[0]?.(() => b.acquire())
+    expect(watched.warnings).toMatchObject([{ kind: 'deadlock', snapshot: { name: 'b' } }])
+    for (const lease of leases) lease.release()
+    for (const waiting of [forA, forB]) (await waiting)?.release()
+  })
+
   it('looks at who waits only for who holds something', async () => {
     using watched = watch()
     const limiter = new Limiter(300)
