@@ -34,8 +34,9 @@ const FREE = `SELECT pg_advisory_unlock(hashtextextended($1, 0))`
  * Given a pool, it takes one connection of its own while something is held or waited for, and a new one after
  * that was lost. Given a client, that has to be connected and used for nothing else; when its connection ends, so
  * does its use. All leases are lost, and their `signal`s aborted, when the connection ends or answers nothing for
- * 5 to 10 seconds; with nothing held, it counts as ended after 10. Not through a pooler that shares sessions (PgBouncer in transaction mode). The fencing
- * token is a transaction number, safe against a crash as `synchronous_commit` is.
+ * 5 to 10 seconds; that of a pool is then replaced also where nothing is held. Not through a pooler that shares
+ * sessions (PgBouncer in transaction mode). The fencing token is a transaction number, safe against a crash as
+ * `synchronous_commit` is.
  *
  * @throws TypeError
  * @example
@@ -172,7 +173,9 @@ class Session {
         token.onCancelled(this.#end)
         return this.#connection.query(text, values)
       }
-      return timeout(2 * HEARTBEAT, SILENT, ask, { signal: CancellationToken.none })
+      // A pool has another connection. A client of the user's may still answer.
+      const patience = this.#connection.release ? 2 * HEARTBEAT : Infinity
+      return timeout(patience, SILENT, ask, { signal: CancellationToken.none })
     })
     this.#last = answer.catch(ignore)
     return answer

@@ -128,6 +128,23 @@ describe('a connection that does not answer any more', () => {
     expect(server.locks.size).toBe(0)
   })
 
+  it('is waited for where there is no other', async () => {
+    const server = new Server()
+    const { release: _, ...client } = await server.connect()
+    const connection = Object.assign(new EventEmitter(), client)
+    const lock = new KeyedLock({ backend: postgresLocks(connection) })
+    let answer = () => {}
+    server.answer = (asked) => {
+      answer = asked
+    }
+    const waiting = lock.acquire('key')
+    await vi.advanceTimersByTimeAsync(60_000)
+    server.answer = setImmediate
+    answer()
+    ;(await waiting).release()
+    await vi.waitFor(() => expect(server.locks.size).toBe(0))
+  })
+
   it('ends while it is asked, and the next has another one', async () => {
     const server = new Server()
     const lock = new KeyedLock({ backend: postgresLocks(server) })
