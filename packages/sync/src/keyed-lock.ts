@@ -9,6 +9,7 @@ import {
   checkOptions,
   type Lease,
   type Milliseconds,
+  report,
   type Snapshot,
 } from '@uno-async/core'
 import { Bundle, RemoteBundle, runHoldingAll } from './internal/bundle.js'
@@ -201,7 +202,7 @@ export class KeyedLock<K = string> implements Disposable {
       // What is local was taken first by everybody, what is remote in the order that all processes share.
       for (const key of ([...keys] as unknown as string[]).sort()) {
         const options = { signal: limit.token, ...(!timeout && { timeout }) }
-        remote.push(await soon(limit.token, backend.acquire(key, options)))
+        remote.push(checkLease(await soon(limit.token, backend.acquire(key, options))))
       }
       return new RemoteBundle(local, remote)
     } catch (error) {
@@ -239,12 +240,20 @@ async function soon(token: CancellationToken, lease: Promise<RemoteLease>): Prom
   try {
     return await token.race(lease)
   } catch (error) {
-    void lease.then(
-      (late) => late.release(),
-      () => {},
-    )
+    lease
+      .then(
+        (late) => late.release(),
+        () => {},
+      )
+      .catch(report)
     throw error
   }
+}
+
+/** Whatever a backend gives has to be given back. */
+function checkLease(lease: RemoteLease): RemoteLease {
+  if (typeof lease?.release === 'function') return lease
+  throw badValue('backend', 'one whose acquire() gives a lease', lease, TypeError)
 }
 
 function unpin<K>(permits: KeyPermits<K>): void {

@@ -20,6 +20,7 @@ export interface PostgresPool {
 }
 
 const HEARTBEAT = 5_000
+const SILENT = 'PostgreSQL did not answer'
 // A transaction's number, taken while the lock is held, is greater than all that were taken before. The message
 // makes the server write it down: of a transaction that changed nothing it might forget the number in a crash.
 const TAKE = `SELECT CASE WHEN pg_try_advisory_lock(hashtextextended($1, 0))
@@ -33,8 +34,9 @@ const FREE = `SELECT pg_advisory_unlock(hashtextextended($1, 0))`
  * Given a pool, it takes one connection of its own while something is held or waited for, and a new one after
  * that was lost. Given a client, that has to be connected and used for nothing else; when its connection ends, so
  * does its use. All leases are lost, and their `signal`s aborted, when the connection ends or answers nothing for
- * 5 to 10 seconds. Not through a pooler that shares sessions (PgBouncer in transaction mode). The fencing
- * token is a transaction number, safe against a crash as `synchronous_commit` is.
+ * 5 to 10 seconds; that of a pool is then replaced also where nothing is held. Not through a pooler that shares
+ * sessions (PgBouncer in transaction mode). The fencing token is a transaction number, safe against a crash as
+ * `synchronous_commit` is.
  *
  * @throws TypeError
  * @example
@@ -55,7 +57,7 @@ export function postgresLocks(client: PostgresPool | PostgresConnection): LockBa
     throw badValue('client', 'a client or a pool of pg', client, TypeError)
   }
   let session: Promise<Session> | undefined
-  let users = 0 // those who hold or wait
+  let users = 0 // those who hold, wait or are asking
 
   const open = (): Promise<Session> => {
     if (session) return session
@@ -86,11 +88,17 @@ export function postgresLocks(client: PostgresPool | PostgresConnection): LockBa
         return await poll(
           `The lock "${key}"`,
           async () => {
-            const hold = await (await open()).take(key)
-            if (!hold) return undefined
-            users++
-            void hold.released.then(leave)
-            return hold
+            users++ // whoever asked may leave before there is an answer
+            try {
+              const hold = await (await open()).take(key)
+              if (hold) {
+                users++
+                void hold.released.then(leave)
+              }
+              return hold
+            } finally {
+              leave()
+            }
           },
           wait,
         )
@@ -121,28 +129,32 @@ class Session {
     if (this.#ended) throw this.#ended.error
     if (this.#holds.has(key)) return undefined
     this.#holds.set(key, undefined)
-    let hold: RemoteHold | undefined
+    const free = async (): Promise<void> => {
+      try {
+        await this.#query(FREE, [key])
+      } catch (error) {
+        this.#end(error) // or the lock would stay
+      } finally {
+        this.#holds.delete(key)
+      }
+    }
+    let token: unknown
     try {
       const { rows } = await this.#query(TAKE, [key])
-      const token = rows[0]?.token
-      if (typeof token !== 'string') return undefined
-      const free = async (): Promise<void> => {
-        try {
-          await this.#query(FREE, [key])
-        } catch (error) {
-          this.#end(error) // or the lock would stay
-        } finally {
-          this.#holds.delete(key)
-        }
-      }
-      hold = new RemoteHold(BigInt(token), free)
-      this.#holds.set(key, hold)
-      if (this.#ended) this.#lose(hold)
-      else void this.#watch(hold)
-      return hold
-    } finally {
-      if (!hold) this.#holds.delete(key)
+      token = rows[0]?.token
+    } catch (error) {
+      await free() // it may have got the lock all the same
+      throw error
     }
+    if (typeof token !== 'string') {
+      this.#holds.delete(key)
+      return undefined
+    }
+    const hold = new RemoteHold(BigInt(token), free)
+    this.#holds.set(key, hold)
+    if (this.#ended) this.#lose(hold)
+    else void this.#watch(hold)
+    return hold
   }
 
   close(): void {
@@ -154,7 +166,17 @@ class Session {
 
   /** Asks when what was asked before is answered: pg will no longer take more than one question at a time. */
   #query(text: string, values: unknown[]): ReturnType<PostgresConnection['query']> {
-    const answer = this.#last.then(() => this.#connection.query(text, values))
+    const answer = this.#last.then(() => {
+      if (this.#ended) throw this.#ended.error
+      // Whoever holds finds out earlier, but perhaps nobody does.
+      const ask = (token: CancellationToken): ReturnType<PostgresConnection['query']> => {
+        token.onCancelled(this.#end)
+        return this.#connection.query(text, values)
+      }
+      // A pool has another connection. A client of the user's may still answer.
+      const patience = this.#connection.release ? 2 * HEARTBEAT : Infinity
+      return timeout(patience, SILENT, ask, { signal: CancellationToken.none })
+    })
     this.#last = answer.catch(ignore)
     return answer
   }
@@ -165,7 +187,7 @@ class Session {
     try {
       for (;;) {
         await delay(HEARTBEAT, { signal: hold.over, unref: true })
-        await timeout(HEARTBEAT, 'PostgreSQL did not answer', () => this.#query('SELECT 1', []), {
+        await timeout(HEARTBEAT, SILENT, () => this.#query('SELECT 1', []), {
           signal: CancellationToken.none,
         }).catch(end)
       }

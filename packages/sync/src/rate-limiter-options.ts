@@ -9,7 +9,10 @@ export interface RateLimiterOptions extends QueueOptions {
   interval?: Milliseconds | undefined
   /** How many may go at once after a pause; default: `limit`, at least 1. Not for a sliding window, where it is `limit`. */
   burst?: number | undefined
-  /** `token-bucket` (default) refills evenly; `sliding-window` never lets more than `limit` go in any interval. */
+  /**
+   * `token-bucket` (default) refills evenly; `sliding-window` never lets more than `limit` go in any interval, and
+   * remembers each that went: for calls rather than for bytes.
+   */
   algorithm?: 'token-bucket' | 'sliding-window' | undefined
   /** Shared with other processes. */
   store?: RateLimitStore | undefined

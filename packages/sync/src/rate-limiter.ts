@@ -53,7 +53,8 @@ export class RateLimiter implements Disposable {
   readonly #door = { enter: (o?: AcquireOptions) => this.#enter(o) }
   #burst: number | undefined // as given
   #paused = 0 // nobody goes before
-  #next = 0 // nor does who waits for the store
+  #next = 0 // nor does whoever wants as much as the store refused
+  #refused = 0 // how much that was
   #asking = false
   #timer: CancellationTokenSource | undefined
   #alarm = Infinity // when the timer wakes the line
@@ -117,7 +118,7 @@ export class RateLimiter implements Disposable {
     const token = CancellationToken.from(signal)
     token.throwIfCancelled()
     const now = this.#clock()
-    const next = Math.max(this.#paused, this.waiting && this.#next)
+    const next = this.#turn(this.#queue.head ?? { cost: 0 })
     if (!this.#store || this.#closed) return this.#decide(cost)
     if (this.waiting || next > now) return refusal(Math.max(1, next - now))
     const { allowed, remaining, retryAfter } = await token.race(this.#ask(this.#store, cost))
@@ -251,7 +252,8 @@ export class RateLimiter implements Disposable {
     const ahead = this.#ahead(priority)
     const store = this.#store
     if (!timeout && !ahead) this.#next = 0 // who tries once wants the store to be asked
-    const turn = store ? Math.max(start, this.#next) : this.#rate.turn(ahead + cost, start)
+    const first = (ahead && this.#queue.head) || { cost }
+    const turn = store ? Math.max(start, this.#turn(first)) : this.#rate.turn(ahead + cost, start)
     if (!store && !ahead && turn <= now) {
       this.#rate.take(cost, now)
       return new RateRequest(cost, priority, label, Infinity)
@@ -270,10 +272,9 @@ export class RateLimiter implements Disposable {
       tag: request,
       onTimeout: (after) => {
         this.#pump() // it may be its turn at this very moment
-        return new TimeoutError(
-          `${this.#title} timed out after ${after} ms: ${this.waiting} waiting`,
-          { timeout: after, operation: this.#title },
-        )
+        const operation = this.#title
+        const message = `${operation} timed out after ${after} ms: ${this.waiting} waiting`
+        return new TimeoutError(message, { timeout: after, operation })
       },
     })
     this.#pump()
@@ -310,8 +311,7 @@ export class RateLimiter implements Disposable {
     this.#timer?.cancel()
     this.#timer = undefined
     if (turn === Infinity) return
-    const timer = new CancellationTokenSource()
-    this.#timer = timer
+    const timer = (this.#timer = new CancellationTokenSource())
     delay(Math.max(0, turn - this.#clock()), { signal: timer.token }).then(
       () => {
         if (timer !== this.#timer) return
@@ -323,9 +323,10 @@ export class RateLimiter implements Disposable {
     )
   }
 
-  #turn({ cost }: RateRequest): number {
+  #turn({ cost }: { readonly cost: number }): number {
     const paused = this.#paused
-    return this.#store ? Math.max(this.#next, paused) : this.#rate.turn(cost, paused)
+    if (!this.#store) return this.#rate.turn(cost, paused)
+    return cost < this.#refused ? paused : Math.max(this.#next, paused)
   }
 
   readonly #give = (request: RateRequest): Lease | undefined => {
@@ -359,10 +360,14 @@ export class RateLimiter implements Disposable {
         while (this.#queue.offer(give)) {}
         continue
       }
-      if (!cause) this.#next = this.#clock() + Math.max(1, retryAfter)
+      if (!cause) {
+        this.#next = this.#clock() + Math.max(1, retryAfter)
+        this.#refused = asked.cost
+      }
       // Who cannot wait as long is told at once.
       const refuse = (request: RateRequest): Promise<never> | undefined => {
-        if (cause ? request !== asked : request.deadline >= this.#next) return undefined
+        const waits = request.cost < asked.cost || request.deadline >= this.#next
+        if (cause ? request !== asked : waits) return undefined
         this.#leave(request)
         return Promise.reject(this.#limited(retryAfter, cause))
       }
@@ -385,10 +390,8 @@ export class RateLimiter implements Disposable {
   }
 
   #limited(retryAfter: Milliseconds, cause?: unknown): RateLimitError {
-    return new RateLimitError(`${this.#title}: not before ${span(retryAfter)}`, {
-      retryAfter,
-      cause,
-    })
+    const message = `${this.#title}: not before ${span(retryAfter)}`
+    return new RateLimitError(message, { retryAfter, cause })
   }
 
   #closedError(): ClosedError {

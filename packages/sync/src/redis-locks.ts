@@ -2,6 +2,7 @@ import {
   badValue,
   CancellationTokenSource,
   checkInteger,
+  checkOptions,
   delay,
   type Milliseconds,
 } from '@uno-async/core'
@@ -53,8 +54,8 @@ return redis.call('DEL', KEYS[1])`
  * await jobs.run('nightly', ({ signal }) => fetch('https://example.com', { signal }))
  * ```
  */
-export function redisLocks(client: RedisClient, options: RedisLocksOptions = {}): LockBackend {
-  const { ttl = 10_000, prefix = 'lock:' } = options
+export function redisLocks(client: RedisClient, options?: RedisLocksOptions): LockBackend {
+  const { ttl = 10_000, prefix = 'lock:' } = checkOptions(options)
   checkInteger('ttl', ttl, 3)
   checkString('prefix', prefix)
   const { call, sendCommand } = (client ?? {}) as {

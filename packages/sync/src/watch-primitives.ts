@@ -2,13 +2,14 @@ import {
   CancellationTokenSource,
   checkFunction,
   checkMilliseconds,
+  checkOptions,
   type Lease,
   type Milliseconds,
   report,
   type Snapshot,
 } from '@uno-async/core'
 import type { Hold } from './internal/hold.js'
-import { holding } from './internal/lock-permits.js'
+import { holding, type LockPermits, rootOf } from './internal/lock-permits.js'
 import { type Observer, observe, observer } from './internal/observer.js'
 import type { Permits } from './internal/permits.js'
 import { checkBoolean } from './options.js'
@@ -61,7 +62,12 @@ export interface WatchedPrimitives extends Disposable {
  * ```
  */
 export function watchPrimitives(options: WatchOptions): WatchedPrimitives {
-  const { slowHold = Infinity, slowWait = Infinity, stacks = false, onWarning } = options
+  const {
+    slowHold = Infinity,
+    slowWait = Infinity,
+    stacks = false,
+    onWarning,
+  } = checkOptions(options)
   checkMilliseconds('slowHold', slowHold)
   checkMilliseconds('slowWait', slowWait)
   checkBoolean('stacks', stacks)
@@ -158,7 +164,7 @@ class Watch implements Observer {
 
   snapshots(): Snapshot[] {
     const all = new Set<Permits>()
-    for (const { permits } of [...this.#holding.keys(), ...this.#waiting.keys()]) all.add(permits)
+    for (const hold of [...this.#holding.keys(), ...this.#waiting.keys()]) all.add(rootOf(hold))
     return [...all].map((permits) => permits.inspect())
   }
 
@@ -183,14 +189,13 @@ class Watch implements Observer {
 
   /** Does who asks hold what those wait for, over however many others, who hold what it asks for? */
   #inCircle(hold: Hold, { flow }: Trace): boolean {
-    const mine = new Set(chain(flow))
-    const seen = new Set([hold])
-    for (const waiting of seen) {
-      for (let holder = waiting.permits.first; holder; holder = holder.next) {
-        if (mine.has(holder)) return true
-        for (const [other, trace] of this.#waiting) {
-          if (chain(trace.flow).includes(holder)) seen.add(other)
-        }
+    const mine = held(flow)
+    if (!mine.size) return false
+    const seen = new Set([hold.permits])
+    for (const permits of seen) {
+      if (mine.has(permits)) return true
+      for (const [other, { flow }] of this.#waiting) {
+        if (held(flow).has(permits)) seen.add(other.permits)
       }
     }
     return false
@@ -206,8 +211,12 @@ class Watch implements Observer {
   }
 }
 
-function chain(flow: Hold | undefined): Hold[] {
-  const all: Hold[] = []
-  for (let hold = flow; hold; hold = hold.parent) all.push(hold)
+/** What this flow holds still: who re-entered a hold keeps that, too. */
+function held(flow: Hold | undefined): Set<Permits> {
+  const all = new Set<Permits>()
+  for (let hold = flow; hold; hold = hold.parent) {
+    let each = hold.held ? hold : undefined
+    for (; each; each = (each.permits as LockPermits).outer) all.add(each.permits)
+  }
   return all
 }

@@ -114,6 +114,65 @@ describe('watchPrimitives', () => {
     expect(locks.some(({ locked }) => locked)).toBe(false)
   })
 
+  it('sees no circle over what was given back', async () => {
+    using watched = watch()
+    const [a, b] = [new AsyncLock({ name: 'a' }), new AsyncLock({ name: 'b' })]
+    const { captureContext } = await import('@uno-async/core')
+    const enter = (lock: AsyncLock) => {
+      const flow: { in?: ReturnType<typeof captureContext>; lease?: Lease } = {}
+      void lock.run((lease) => {
+        Object.assign(flow, { in: captureContext(), lease })
+        return new Promise<void>(() => {})
+      })
+      return flow as Required<typeof flow>
+    }
+    const first = enter(a)
+    const second = enter(b)
+    const waiting = first.in(() => b.acquire())
+    first.lease.release()
+    const other = await a.acquire()
+    const next = second.in(() => a.acquire()) // who waits for b holds a no more
+    expect(watched.warnings).toEqual([])
+    for (const lease of [other, second.lease]) lease.release()
+    for (const lease of [await waiting, await next]) lease.release()
+  })
+
+  it('sees a circle over a lock that only re-entry keeps', async () => {
+    using watched = watch()
+    const [a, b] = [new AsyncLock({ name: 'a', reentrant: true }), new AsyncLock({ name: 'b' })]
+    const { captureContext } = await import('@uno-async/core')
+    const flows: ReturnType<typeof captureContext>[] = []
+    const leases: Lease[] = []
+    const stay = (lease: Lease) => {
+      leases.push(lease)
+      flows.push(captureContext())
+      return new Promise<void>(() => {})
+    }
+    void a.run((outer) => {
+      const inner = a.run(stay)
+      outer.release()
+      return inner
+    })
+    void b.run(stay)
+    const forA = flows[1]?.(() => a.acquire())
+    expect(watched.warnings).toEqual([])
+    const forB = flows[0]?.(() => b.acquire())
+    expect(watched.warnings).toMatchObject([{ kind: 'deadlock', snapshot: { name: 'b' } }])
+    for (const lease of leases) lease.release()
+    for (const waiting of [forA, forB]) (await waiting)?.release()
+  })
+
+  it('looks at who waits only for who holds something', async () => {
+    using watched = watch()
+    const limiter = new Limiter(300)
+    for (let i = 0; i < 300; i++) await limiter.acquire()
+    for (let i = 0; i < 10_000; i++) limiter.acquire().catch(() => {})
+    expect(watched.snapshots()).toMatchObject([{ name: '' }])
+    expect(limiter.waiting).toBe(10_000)
+    limiter.close()
+    expect(watched.warnings).toEqual([])
+  })
+
   it('warns of a lease that was collected while it was held', async () => {
     vi.useRealTimers()
     using watched = watch()
@@ -137,6 +196,20 @@ describe('watchPrimitives', () => {
     ;(await lock.acquire({ held: lease })).release()
     lease.release()
     expect(await lock.run(() => lock.run(() => lock.owner?.depth))).toBe(2)
+  })
+
+  it('lists a lock once, however deep it was re-entered', async () => {
+    using watched = watch()
+    const lock = new AsyncLock({ name: 'deep', reentrant: true })
+    await lock.run(() =>
+      lock.run(() => {
+        const sibling = lock.tryAcquire({ label: 'third' })
+        expect(watched.snapshots()).toEqual([lock.inspect()])
+        expect(watched.snapshots()).toMatchObject([{ holders: [{ depth: 3 }] }])
+        sibling?.release()
+      }),
+    )
+    expect(watched.snapshots()).toEqual([])
   })
 
   it('reports what onWarning throws', async () => {

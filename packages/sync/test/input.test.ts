@@ -8,6 +8,7 @@ import {
   timeout,
   timeoutScope,
 } from '@uno-async/sync'
+import { watchPrimitives } from '@uno-async/sync/debug'
 import { postgresLocks, redisLocks } from '@uno-async/sync/remote'
 import { describe, expect, it } from 'vitest'
 
@@ -43,6 +44,8 @@ const options: Record<string, [fine: unknown[], use: (value: never) => unknown]>
     (v) => new KeyedLock<unknown>().tryAcquire(v),
   ],
   'client of redisLocks': [[], (v) => redisLocks(v)],
+  'options of redisLocks': [OPTIONS, (v) => redisLocks({ call: async () => 1 }, v)],
+  'options of watchPrimitives': [[], (v) => watchPrimitives(v)],
   'client of postgresLocks': [[], (v) => postgresLocks(v)],
 }
 
@@ -58,6 +61,16 @@ const promises: Record<string, [fine: unknown[], use: (value: never) => Promise<
   'options of run': [OPTIONS, (v) => new Limiter(1).run(() => {}, v)],
   'options of wait': [OPTIONS, (v) => new AsyncEvent({ set: true }).wait(v)],
   'options of whenIdle': [OPTIONS, (v) => new AsyncSemaphore(1).whenIdle(v)],
+  'options of whenIdle, not yet': [
+    OPTIONS,
+    (v) => {
+      const semaphore = new AsyncSemaphore(1)
+      const lease = semaphore.tryAcquire()
+      const idle = semaphore.whenIdle(v)
+      lease?.release()
+      return idle
+    },
+  ],
   'options of a rate acquire': [OPTIONS, (v) => new RateLimiter({ limit: 1 }).acquire(v)],
   'options of check': [OPTIONS, (v) => new RateLimiter({ limit: 1 }).check(v)],
   'options of timeout': [OPTIONS, (v) => timeout(5, () => {}, v)],

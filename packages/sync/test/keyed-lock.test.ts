@@ -1,6 +1,6 @@
 import { CancellationTokenSource, type Lease, QueueFullError, TimeoutError } from '@uno-async/core'
 import { DeadlockError, KeyedLock } from '@uno-async/sync'
-import { describe, expect, it, vi } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { flush } from './contract.js'
 
 describe('KeyedLock', () => {
@@ -123,4 +123,75 @@ it('leaves a backend that does not listen, and gives back what comes late', asyn
   await flush()
   expect(release).toHaveBeenCalledOnce()
   expect(lock.size).toBe(0)
+})
+
+it('is held no more once it was lost, and kept from those here until the release', async () => {
+  const controllers = [new AbortController(), new AbortController()]
+  let n = 0
+  const acquire = async () => {
+    const { signal } = controllers[n++] ?? new AbortController()
+    return { token: 1n, signal, released: Promise.resolve(), release: () => true } as never
+  }
+  const lock = new KeyedLock({ backend: { acquire } })
+  const lease = await lock.acquire(['a', 'b'])
+  expect(lease.held).toBe(true)
+  controllers[1]?.abort()
+  expect(lease.held).toBe(false)
+  const next = lock.acquire('a')
+  await flush()
+  expect(lock.inspect('a')?.waiters).toHaveLength(1)
+  expect([lease.release(), lease.release()]).toEqual([true, false])
+  expect((await next).held).toBe(true)
+})
+
+describe('a backend that fails', () => {
+  const granted = { token: 1n, signal: new AbortController().signal, released: Promise.resolve() }
+  const reportError = vi.fn()
+  beforeEach(() => vi.stubGlobal('reportError', reportError.mockReset()))
+  afterEach(() => vi.unstubAllGlobals())
+
+  it.each([undefined, null, 5, {}])('keeps no key locked that gives %j', async (lease) => {
+    const lock = new KeyedLock({ backend: { acquire: async () => lease as never } })
+    await expect(lock.run('key', () => {})).rejects.toThrow(
+      /^Expected `backend` to be one whose acquire\(\) gives a lease, got/,
+    )
+    await flush()
+    expect(lock.size).toBe(0)
+  })
+
+  const rejecting = {
+    ...granted,
+    release: () => true,
+    get released() {
+      return Promise.reject(new Error('down'))
+    },
+  }
+  it.each([
+    ['throws in release', { ...granted, release: () => throws() }],
+    ['rejects released', rejecting],
+  ])('keeps no key locked that %s, and that is reported', async (_, lease) => {
+    const lock = new KeyedLock({ backend: { acquire: async () => lease as never } })
+    expect(await lock.run(['a', 'b'], () => 'done')).toBe('done')
+    await flush()
+    expect(lock.size).toBe(0)
+    expect(reportError.mock.calls).toMatchObject([[{ message: 'down' }], [{ message: 'down' }]])
+  })
+
+  it('is heard when it cannot give back what comes late', async () => {
+    let grant = (_: unknown): void => {}
+    const acquire = () => new Promise<never>((resolve) => (grant = resolve as typeof grant))
+    const lock = new KeyedLock({ backend: { acquire } })
+    const source = new CancellationTokenSource()
+    const left = lock.acquire('a', { signal: source.token })
+    await flush()
+    source.cancel()
+    await expect(left).rejects.toBe(source.token.error)
+    grant({ ...granted, release: () => throws() })
+    await flush()
+    expect(reportError.mock.calls).toMatchObject([[{ message: 'down' }]])
+  })
+
+  function throws(): never {
+    throw new Error('down')
+  }
 })

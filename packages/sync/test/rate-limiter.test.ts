@@ -334,6 +334,15 @@ describe('the token bucket', () => {
     await workers
   })
 
+  it('does not run ahead of ten million a second', async () => {
+    const limiter = new RateLimiter({ limit: 10_000_000, burst: 1 })
+    const times = start(limiter, 60_000)
+    await pass(5)
+    expect(times.length).toBeGreaterThanOrEqual(50_000)
+    expect(times.length).toBeLessThanOrEqual(50_050)
+    limiter.close()
+  })
+
   it('a million a second, and one a day', async () => {
     const fast = new RateLimiter({ limit: 1_000_000, burst: 1_000 })
     let units = 0
@@ -432,6 +441,28 @@ describe('with a store', () => {
     await pass(100)
     expect((await patient).held).toBe(true)
     expect(store.calls[0]).toEqual(['api', 1])
+  })
+
+  it('asks anew for one who wants less than was refused', async () => {
+    const store = new FakeStore(5)
+    const limiter = new RateLimiter({ limit: 10, store })
+    await expect(limiter.acquire({ cost: 8, timeout: 0 })).rejects.toBeInstanceOf(RateLimitError)
+    expect((await limiter.acquire({ timeout: 10 })).held).toBe(true)
+    const hasty = limiter.acquire({ cost: 7, timeout: 20 }).catch((e) => e)
+    const light = limiter.acquire({ timeout: 20 })
+    await pass(0)
+    expect(await hasty).toBeInstanceOf(RateLimitError)
+    expect((await light).held).toBe(true)
+    const source = new CancellationTokenSource()
+    const heavy = limiter.acquire({ cost: 6, signal: source.token }).catch((e) => e)
+    const behind = limiter.acquire({ cost: 2 })
+    await pass(0)
+    expect(limiter.waiting).toBe(2)
+    source.cancel()
+    await pass(0)
+    expect((await behind).held).toBe(true)
+    expect(await heavy).toBe(source.token.error)
+    expect(store.calls.map((call) => (call as unknown[])[1])).toEqual([8, 1, 7, 1, 6, 2])
   })
 
   it('gives what was asked for one who left to who is next', async () => {

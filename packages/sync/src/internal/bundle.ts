@@ -1,19 +1,23 @@
-import { CancellationToken, type Lease } from '@uno-async/core'
+import { CancellationToken, type Lease, report } from '@uno-async/core'
 import type { RemoteLease } from '../lock-backend.js'
 import { runHolding } from './lock-permits.js'
 
 /** Several leases as one. */
 export class Bundle implements Lease {
   readonly local: readonly Lease[]
-  held = true
+  #released = false
 
   constructor(local: readonly Lease[]) {
     this.local = local
   }
 
+  get held(): boolean {
+    return !this.#released
+  }
+
   release(): boolean {
-    if (!this.held) return false
-    this.held = false
+    if (this.#released) return false
+    this.#released = true
     this.free()
     return true
   }
@@ -43,6 +47,11 @@ export class RemoteBundle extends Bundle implements RemoteLease {
     })
   }
 
+  /** Once one is lost no more, though what is local is kept until the release. */
+  override get held(): boolean {
+    return super.held && !this.signal.aborted
+  }
+
   /** Of several keys the greatest. */
   get token(): bigint {
     let greatest = 0n
@@ -52,8 +61,12 @@ export class RemoteBundle extends Bundle implements RemoteLease {
 
   /** First the others may have it, then those here: or the next one here would find it taken. */
   override free(): void {
-    for (const lease of this.#remote) lease.release()
-    void Promise.all(this.#remote.map(({ released }) => released)).then(() => {
+    const freed = this.#remote.map(async (lease) => {
+      lease.release()
+      await lease.released
+    })
+    void Promise.allSettled(freed).then((outcomes) => {
+      for (const outcome of outcomes) if (outcome.status === 'rejected') report(outcome.reason)
       super.free()
       this.#done()
     })

@@ -112,7 +112,8 @@ function nest(hold: Hold): LockPermits {
   return inner
 }
 
-function rootOf(hold: Hold): Permits {
+/** What this is a hold on, however deep it re-entered. */
+export function rootOf(hold: Hold): Permits {
   let { permits } = hold
   for (let outer = (permits as LockPermits).outer; outer; outer = (permits as LockPermits).outer) {
     permits = outer.permits

@@ -168,7 +168,11 @@ export class Permits {
   whenIdle(options?: WaitOptions): Promise<void> {
     if (!this.busy) return nothing(options)
     const onTimeout = (timeout: Milliseconds) => this.timeoutError(timeout)
-    return (this.idlers ??= new WaitQueue()).wait({ ...options, onTimeout })
+    try {
+      return (this.idlers ??= new WaitQueue()).wait({ ...checkOptions(options), onTimeout })
+    } catch (error) {
+      return Promise.reject(error)
+    }
   }
 
   close(reason: unknown): void {

@@ -16,6 +16,9 @@ export interface Rate {
   update(limit: number, interval: number, burst: number, now: number): void
 }
 
+// What rounding took away must not become a timer.
+const ROUNDING = 1e-6
+
 /** A bucket that fills evenly. Its state is one number: when it would be full (GCRA). */
 export class Bucket implements Rate {
   limit: number
@@ -40,14 +43,14 @@ export class Bucket implements Rate {
   }
 
   turn(units: number, start: number): number {
-    // What rounding took away must not become a timer.
-    return Math.max(start, Math.max(this.#full, start) + (units - this.burst) * this.#step - 1e-6)
+    const full = Math.max(this.#full, start)
+    return Math.max(start, full + (units - this.burst) * this.#step - ROUNDING)
   }
 
   take(cost: number, at: number): void {
     const full = Math.max(this.#full, at) + cost * this.#step
-    // More is missing than there is only if somebody else said that it may go.
-    this.#full = Math.min(full, at + this.burst * this.#step)
+    // More is missing than there is only if somebody else said that it may go. A turn is that little early.
+    this.#full = Math.min(full, at + this.burst * this.#step + ROUNDING)
   }
 
   update(limit: number, interval: number, burst: number, now: number): void {

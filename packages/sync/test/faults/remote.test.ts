@@ -128,6 +128,25 @@ describe.runIf(runnable).each(['pg', 'ioredis', 'redis'] as const)('locks over %
     expect((lease as RemoteLease).signal.aborted).toBe(false)
   })
 
+  it('leaves nothing behind of those who left while it was asked', async () => {
+    const [a, b] = [make(), make()]
+    for (let i = 0; i < 50; i++) {
+      const source = new CancellationTokenSource()
+      const waiting = a.acquire('key', { signal: source.token })
+      await sleep(i % 5)
+      source.cancel()
+      await waiting.then(
+        (lease) => lease.release(),
+        () => {},
+      )
+    }
+    for (const lock of [b, a]) {
+      const lease = (await lock.acquire('key', { timeout: 5_000 })) as RemoteLease
+      lease.release()
+      await lease.released
+    }
+  })
+
   it('excludes two locks over one backend', async () => {
     const shared = backend()
     const [a, b] = [new KeyedLock({ backend: shared }), new KeyedLock({ backend: shared })]
