@@ -14,7 +14,7 @@ import {
 } from '@uno-async/core'
 import { Bundle, RemoteBundle, runHoldingAll } from './internal/bundle.js'
 import { LockPermits } from './internal/lock-permits.js'
-import { acquire, run } from './internal/run.js'
+import { acquire, ending, run } from './internal/run.js'
 import type { LockBackend, RemoteLease } from './lock-backend.js'
 import { checkCount, checkName, type QueueOptions } from './options.js'
 
@@ -126,10 +126,13 @@ export class KeyedLock<K = string> implements Disposable {
     body: (lease: Lease, token: CancellationToken) => R | PromiseLike<R>,
     options?: AcquireOptions,
   ): Promise<Awaited<R>> {
-    const lost: typeof body = (lease, token) =>
-      body(lease, CancellationToken.any(token, (lease as RemoteLease).signal))
     const door = { enter: (o?: AcquireOptions) => this.#enter(key, o) }
-    const checked = typeof body === 'function' && this.#backend ? lost : body
+    // A source, to be closed: what `any` derives would hang on the caller's token once body has read its `signal`.
+    const guarded: typeof body = (lease, token) => {
+      const source = new CancellationTokenSource({ signal: [token, (lease as RemoteLease).signal] })
+      return ending(() => body(lease, source.token), { release: () => source.close() })
+    }
+    const checked = typeof body === 'function' && this.#backend ? guarded : body
     return run(door, checked, options, runHoldingAll)
   }
 

@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events'
 import { CancellationTokenSource, type Lease, QueueFullError, TimeoutError } from '@uno-async/core'
 import { DeadlockError, KeyedLock } from '@uno-async/sync'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
@@ -142,6 +143,18 @@ it('is held no more once it was lost, and kept from those here until the release
   expect(lock.inspect('a')?.waiters).toHaveLength(1)
   expect([lease.release(), lease.release()]).toEqual([true, false])
   expect((await next).held).toBe(true)
+})
+
+it('leaves no listener on the signal of who runs under a backend, whose body reads its own', async () => {
+  const acquire = async () => {
+    const { signal } = new AbortController()
+    return { token: 1n, signal, released: Promise.resolve(), release: () => true } as never
+  }
+  const lock = new KeyedLock({ backend: { acquire } })
+  const { signal } = new AbortController()
+  await lock.run('a', async (_lease, token) => token.signal.throwIfAborted(), { signal })
+  await lock.run('a', (_lease, token) => token.signal.throwIfAborted(), { signal })
+  expect(getEventListeners(signal, 'abort')).toHaveLength(0)
 })
 
 describe('a backend that fails', () => {

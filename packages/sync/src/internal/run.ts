@@ -70,7 +70,10 @@ export function closing<R>(
 }
 
 /** Calls fn, and releases `held` once that has an outcome. */
-function ending<R>(fn: () => R | PromiseLike<R>, held: { release(): unknown }): R | PromiseLike<R> {
+export function ending<R>(
+  fn: () => R | PromiseLike<R>,
+  held: { release(): unknown },
+): R | PromiseLike<R> {
   let result: R | PromiseLike<R>
   try {
     result = fn()
