@@ -331,9 +331,9 @@ export class TaskGroup implements AsyncDisposable {
     if (task.status === 'running' && !task.terms.free) tasks.busy--
     if (!task.abandoned) tasks.remove(task)
     task.settle(how, what)
+    if (this.#feeds) for (const feed of this.#feeds) feed.push(task) // a failure may end them
     if (task.status === 'rejected') this.#fail(task.value, task)
     this.observer?.('end', task.info)
-    if (this.#feeds) for (const feed of this.#feeds) feed.push(task)
     tasks.drain()
     if (tasks.size <= tasks.services) this.#check()
   }

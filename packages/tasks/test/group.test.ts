@@ -803,6 +803,26 @@ describe('adopt', () => {
 })
 
 describe('completed', () => {
+  it('gives the last task too where it fails', async () => {
+    const group = new TaskGroup()
+    const iterator = group.completed()
+    group.createTask(() => 1)
+    group.createTask(() => delay(5).then(reject(boom)))
+    await vi.advanceTimersByTimeAsync(5)
+    const log: unknown[] = []
+    for await (const { status } of iterator) log.push(status)
+    expect(log).toEqual(['fulfilled', 'rejected'])
+    expect(await failureOf(group.join())).toBe(boom)
+  })
+
+  it('gives the last task to a reader who waits for it, who has seen its failure then', async () => {
+    const group = new TaskGroup()
+    const step = group.completed().next()
+    group.createTask(() => Promise.reject(boom))
+    expect(await step).toMatchObject({ value: { status: 'rejected', reason: boom } })
+    await group[Symbol.asyncDispose]()
+  })
+
   it('gives outcomes as tasks end, and ends with the group', async () => {
     const group = new TaskGroup({ cancelOnError: false })
     group.createTask(() => delay(5).then(() => 'slow'), { name: 'slow' })
