@@ -120,6 +120,22 @@ it('runs 100 000 synchronous tasks without using up the stack', async () => {
   expect([sum, read]).toEqual([600_000, 100_000])
 })
 
+it('names 20 000 stragglers at once', async () => {
+  const named: number[] = []
+  const group = new TaskGroup({ grace: 1, onStraggler: ({ length }) => void named.push(length) })
+  let end = () => {}
+  const late = new Promise<void>((resolve) => {
+    end = resolve
+  })
+  for (let n = 0; n < 20_000; n++) group.createTask(() => late)
+  const cancelled = group.cancel()
+  await vi.waitFor(() => expect(named.reduce((sum, n) => sum + n, 0)).toBe(20_000))
+  await delay(5) // each has its time to be late
+  end()
+  await cancelled
+  await group.join()
+})
+
 it('cancels 1 000 nested groups without recursion', async () => {
   const source = new CancellationTokenSource()
   let deepest: string | undefined
