@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process'
 import { getEventListeners } from 'node:events'
 import { promisify } from 'node:util'
 import { type CancellationToken, CancellationTokenSource, delay } from '@uno-async/core'
-import { iterateTasks, runTasks, type Task, TaskGroup } from '@uno-async/tasks'
+import { iterateTasks, runTasks, type Task, TaskGroup, TaskManager } from '@uno-async/tasks'
 import { build } from 'esbuild'
 import { expect, it, vi } from 'vitest'
 
@@ -134,6 +134,13 @@ it('names 20 000 stragglers at once', async () => {
   end()
   await cancelled
   await group.join()
+})
+
+it('ends 40 000 groups of a manager', async () => {
+  const manager = new TaskManager()
+  const forever = (token: CancellationToken) => delay(Infinity, { signal: token })
+  for (let n = 0; n < 40_000; n++) manager.createGroup('g').createTask(forever)
+  expect((await manager.shutdown()).cancelled).toBe(40_000)
 })
 
 it('cancels 1 000 nested groups without recursion', async () => {
