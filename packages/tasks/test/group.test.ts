@@ -659,6 +659,53 @@ describe('order and slots', () => {
   })
 })
 
+describe('producers', () => {
+  it('have a slot each, also when all come at once while some are free', async () => {
+    const group = new TaskGroup({ concurrency: 2 })
+    const states: string[] = []
+    const produce = async () => {
+      await group.whenSlotFree()
+      states.push(group.createTask(() => delay(5)).state)
+    }
+    for (let n = 0; n < 5; n++) void produce()
+    await vi.advanceTimersByTimeAsync(4)
+    expect(states).toEqual(['running', 'running'])
+    const late = produce()
+    await vi.runAllTimersAsync()
+    await late
+    expect(states).toEqual(Array(6).fill('running'))
+    await group.join()
+  })
+
+  it('come in between only when the one whose turn it is has had the time to start', async () => {
+    const group = new TaskGroup({ concurrency: 1 })
+    const log: string[] = []
+    const unused = group.whenSlotFree().then(() => log.push('unused'))
+    const first = group.whenSlotFree().then(() => {
+      log.push('first')
+      group.createTask(() => delay(5))
+      return group.whenSlotFree().then(() => log.push('again'))
+    })
+    const last = group.whenSlotFree().then(() => log.push('last'))
+    await unused
+    await vi.advanceTimersByTimeAsync(4)
+    expect(log).toEqual(['unused', 'first'])
+    await vi.runAllTimersAsync()
+    await Promise.all([first, last])
+    expect(log).toEqual(['unused', 'first', 'last', 'again'])
+    await group.join()
+  })
+
+  it('do not wait for each other where there are slots for all', async () => {
+    const group = new TaskGroup()
+    const order: string[] = []
+    for (let n = 0; n < 3; n++) void group.whenSlotFree().then(() => order.push('told'))
+    await Promise.resolve().then(() => order.push('later'))
+    expect(order).toEqual(['told', 'told', 'told', 'later'])
+    await group.join()
+  })
+})
+
 describe('service tasks', () => {
   it('do not keep the group open, and end last', async () => {
     const log: string[] = []
