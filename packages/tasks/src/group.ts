@@ -274,10 +274,10 @@ export class TaskGroup implements AsyncDisposable {
     return this.#tasks
   }
 
-  /** Goes on without them, whatever they still do. @internal */
-  abandon(tasks: Iterable<TaskHandle>): void {
+  /** Goes on without them. @internal */ abandon(tasks: Iterable<TaskHandle>): void {
     for (const task of [...tasks]) {
       if (task.abandoned || !task.live) continue
+      if (task.timedOut) this.#fail(task.expire(), task) // whatever else it does comes too late
       task.abandoned = true
       this.#tasks.remove(task)
     }
@@ -332,7 +332,7 @@ export class TaskGroup implements AsyncDisposable {
     if (!task.abandoned) tasks.remove(task)
     task.settle(how, what)
     if (this.#feeds) for (const feed of this.#feeds) feed.push(task) // a failure may end them
-    if (task.status === 'rejected') this.#fail(task.value, task)
+    if (task.status === 'rejected' && !task.reported) this.#fail(task.value, task)
     this.observer?.('end', task.info)
     tasks.drain()
     if (tasks.size <= tasks.services) this.#check()
@@ -344,7 +344,7 @@ export class TaskGroup implements AsyncDisposable {
     const failures = (this.#failures ??= new Failures(this.forgetful))
     if (!task) failures.addBody(error)
     else if (!task.abandoned && (cancelOnError || !onTaskError) && !(this.forgetful && task.seen)) {
-      failures.add(task)
+      failures.add(task.live ? { value: error, seen: task.seen } : task)
     }
     if (!task || (cancelOnError && !task.abandoned)) {
       const what = task ? `Task "${task.name}"` : 'The body'

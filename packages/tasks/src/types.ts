@@ -52,7 +52,7 @@ export interface TaskOptions {
   signal?: Cancellation | undefined
   /**
    * Milliseconds it may run; then its token is cancelled with a TimeoutError, which is its failure. It is still awaited: one that
-   * gives a value all the same has not failed.
+   * gives a value all the same has not failed, unless its group has abandoned it by then.
    */
   timeout?: Milliseconds | undefined
   /** Does not keep the group open, takes no slot, and is cancelled last, after body and ordinary tasks. */

@@ -942,6 +942,48 @@ describe('stragglers', () => {
     expect(onTaskError).toHaveBeenCalledTimes(1)
   })
 
+  it.each<[string, (token: CancellationToken) => unknown, unknown[]]>([
+    ['obeys', (token) => Promise.reject(token.reason), []],
+    ['gives a value', () => 1, []],
+    ['fails', reject(bang), [bang]],
+  ])(
+    'fail by their own timeout, if they are abandoned: one that %s after that',
+    async (_, end, more) => {
+      const onTaskError = vi.fn()
+      const slow = (token: CancellationToken) => delay(50).then(() => end(token))
+      const job = failureOf(
+        TaskGroup.run((group) => void group.createTask(slow, { timeout: 5 }), {
+          name: 'job',
+          grace: 10,
+          onStraggler: () => 'abandon',
+          onTaskError,
+        }),
+      )
+      await vi.advanceTimersByTimeAsync(15)
+      const error = await job
+      expect(error).toBeInstanceOf(TimeoutError)
+      expect(taskPathOf(error)).toEqual(['job', 'slow'])
+      await vi.runAllTimersAsync()
+      expect(onTaskError.mock.calls.map(([each]) => each)).toEqual([error, ...more])
+    },
+  )
+
+  it('fail by their own timeout in a supervisor too, while others go on', async () => {
+    const group = new TaskGroup({
+      grace: 10,
+      onStraggler: () => 'abandon',
+      cancelOnError: false,
+    })
+    const slow = group.createTask(() => delay(20), { timeout: 5 })
+    const other = group.createTask(() => delay(50).then(() => 'done'))
+    await vi.advanceTimersByTimeAsync(30)
+    expect(await slow.outcome()).toMatchObject({ status: 'fulfilled' })
+    expect(group.errors).toEqual([expect.any(TimeoutError)])
+    await vi.runAllTimersAsync()
+    expect(await other).toBe('done')
+    expect(await failureOf(group.join())).toBe(group.errors[0])
+  })
+
   it('leaves no timer where everybody ends in time', async () => {
     const group = new TaskGroup({ grace: 10, onStraggler: () => expect.fail('nobody is late') })
     group.createTask(forever)
