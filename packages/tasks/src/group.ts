@@ -281,6 +281,7 @@ export class TaskGroup implements AsyncDisposable {
       task.abandoned = true
       this.#tasks.remove(task)
     }
+    this.#tasks.drain() // or those who never end would keep what is queued from starting, and the group from ending
     this.#check()
   }
 
@@ -328,7 +329,6 @@ export class TaskGroup implements AsyncDisposable {
 
   /** @internal */ finish(task: TaskHandle, how: Ending, what: unknown): void {
     const tasks = this.#tasks
-    if (task.status === 'running' && !task.terms.free) tasks.busy--
     if (!task.abandoned) tasks.remove(task)
     task.settle(how, what)
     if (this.#feeds) for (const feed of this.#feeds) feed.push(task) // a failure may end them

@@ -984,6 +984,27 @@ describe('stragglers', () => {
     expect(await failureOf(group.join())).toBe(group.errors[0])
   })
 
+  it('give up their slots, if they are abandoned', async () => {
+    const group = new TaskGroup({ concurrency: 1, grace: 10, onStraggler: () => 'abandon' })
+    const stuck = group.createTask(() => delay(100))
+    let running = 0
+    const next = () => {
+      expect(++running).toBe(1)
+      return delay(40).finally(() => running--)
+    }
+    const queued = [group.createTask(next), group.createTask(next), group.createTask(next)]
+    const turn = group.whenSlotFree()
+    void stuck.cancel()
+    await vi.advanceTimersByTimeAsync(10)
+    expect(queued.map(({ state }) => state)).toEqual(['running', 'queued', 'queued'])
+    await vi.advanceTimersByTimeAsync(95)
+    expect(stuck.state).toBe('fulfilled')
+    expect(queued.map(({ state }) => state)).toEqual(['fulfilled', 'fulfilled', 'running'])
+    await vi.runAllTimersAsync()
+    await turn
+    await group.join()
+  })
+
   it('leaves no timer where everybody ends in time', async () => {
     const group = new TaskGroup({ grace: 10, onStraggler: () => expect.fail('nobody is late') })
     group.createTask(forever)

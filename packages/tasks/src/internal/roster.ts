@@ -60,9 +60,11 @@ export class Roster implements Iterable<TaskHandle> {
     }
   }
 
+  /** Takes it out, and its slot back. */
   remove(task: TaskHandle): void {
     const { prev, next } = task
     if (task === this.queued) this.advance()
+    if (task.status === 'running' && !task.terms.free) this.busy--
     if (prev) prev.next = next
     else this.first = next
     if (next) next.prev = prev
