@@ -363,7 +363,7 @@ export class TaskGroup implements AsyncDisposable {
     if (tasks.size > tasks.services) return
     const { cancelled } = this.token
     if (this.#joining || this.#stopping || (cancelled && !this.#body)) {
-      this.#services?.cancel(this.token.error)
+      this.#services?.cancel(this.token.reason)
     }
     if (tasks.size) return
     if (this.#joining && !this.#closed) {

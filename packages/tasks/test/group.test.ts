@@ -707,6 +707,24 @@ describe('producers', () => {
 })
 
 describe('service tasks', () => {
+  it.each([['a word'], [null], [boom]])(
+    'are cancelled for the reason of the group: %s',
+    async (reason) => {
+      const group = new TaskGroup()
+      const service = group.createTask(forever, { service: true })
+      await group.cancel(reason)
+      expect([service.state, service.token.reason]).toEqual(['cancelled', reason])
+      await group.join()
+    },
+  )
+
+  it('are cancelled for a reason that names the group, where it ends as it should', async () => {
+    const group = new TaskGroup({ name: 'g' })
+    const service = group.createTask(forever, { service: true })
+    await group.join()
+    expect(service.token.reason).toMatchObject({ code: 'ABORT_ERR', message: '"g" was cancelled' })
+  })
+
   it('do not keep the group open, and end last', async () => {
     const log: string[] = []
     const run = TaskGroup.run(
