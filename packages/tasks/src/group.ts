@@ -274,20 +274,21 @@ export class TaskGroup implements AsyncDisposable {
     return this.#tasks
   }
 
-  /** Goes on without them, whatever they still do. @internal */
-  abandon(tasks: Iterable<TaskHandle>): void {
+  /** Goes on without them. @internal */ abandon(tasks: Iterable<TaskHandle>): void {
     for (const task of [...tasks]) {
       if (task.abandoned || !task.live) continue
+      if (task.timedOut) this.#fail(task.expire(), task) // whatever else it does comes too late
       task.abandoned = true
       this.#tasks.remove(task)
     }
+    this.#tasks.drain() // or those who never end would keep what is queued from starting, and the group from ending
     this.#check()
   }
 
   /** @internal */ start(task: TaskHandle): void {
     const { free, signal } = task.terms
     if (signal.cancelled) return this.finish(task, 'cancelled', signal.error)
-    if (!free) this.#tasks.busy++
+    if (!free) this.#tasks.take()
     execute(task)
   }
 
@@ -328,12 +329,11 @@ export class TaskGroup implements AsyncDisposable {
 
   /** @internal */ finish(task: TaskHandle, how: Ending, what: unknown): void {
     const tasks = this.#tasks
-    if (task.status === 'running' && !task.terms.free) tasks.busy--
     if (!task.abandoned) tasks.remove(task)
     task.settle(how, what)
-    if (task.status === 'rejected') this.#fail(task.value, task)
+    if (this.#feeds) for (const feed of this.#feeds) feed.push(task) // a failure may end them
+    if (task.status === 'rejected' && !task.reported) this.#fail(task.value, task)
     this.observer?.('end', task.info)
-    if (this.#feeds) for (const feed of this.#feeds) feed.push(task)
     tasks.drain()
     if (tasks.size <= tasks.services) this.#check()
   }
@@ -344,7 +344,7 @@ export class TaskGroup implements AsyncDisposable {
     const failures = (this.#failures ??= new Failures(this.forgetful))
     if (!task) failures.addBody(error)
     else if (!task.abandoned && (cancelOnError || !onTaskError) && !(this.forgetful && task.seen)) {
-      failures.add(task)
+      failures.add(task.live ? { value: error, seen: task.seen } : task)
     }
     if (!task || (cancelOnError && !task.abandoned)) {
       const what = task ? `Task "${task.name}"` : 'The body'
@@ -363,7 +363,7 @@ export class TaskGroup implements AsyncDisposable {
     if (tasks.size > tasks.services) return
     const { cancelled } = this.token
     if (this.#joining || this.#stopping || (cancelled && !this.#body)) {
-      this.#services?.cancel(this.token.error)
+      this.#services?.cancel(this.token.reason)
     }
     if (tasks.size) return
     if (this.#joining && !this.#closed) {

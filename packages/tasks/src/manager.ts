@@ -93,7 +93,7 @@ export class TaskManager implements AsyncDisposable {
 
   /** All tasks that have not ended, those in nested groups included. */
   get tasks(): readonly TaskInfo[] {
-    return [...handlesIn(this.#place)].map(({ info }) => info)
+    return handlesIn(this.#place.groups).map(({ info }) => info)
   }
 
   /** Makes a group; a name is a label, reusing one is no error. Born cancelled during and after shutdown. */
@@ -106,7 +106,9 @@ export class TaskManager implements AsyncDisposable {
 
   /** The newest group of that name that is open. */
   getGroup(name: string): TaskGroup | undefined {
-    return [...this.#place.groups].reverse().find((it) => it.name === name && it.state === 'open')
+    let newest: TaskGroup | undefined
+    for (const it of this.#place.groups) if (it.name === name && it.state === 'open') newest = it
+    return newest
   }
 
   /**
@@ -194,6 +196,7 @@ export class TaskManager implements AsyncDisposable {
     const errors: unknown[] = []
     const { groups, observer } = this.#place
     const told = new Set<TaskGroup>()
+    let left: TaskGroup[]
     const ends: Promise<void>[] = []
     let cancelled = 0
     this.#stopping = true
@@ -202,10 +205,10 @@ export class TaskManager implements AsyncDisposable {
 
     const end = async (group: TaskGroup): Promise<void> => {
       told.add(group)
-      cancelled += [...handlesOf(group)].length
+      cancelled += handlesIn([group]).length
       const own = patienceOf(grace)
       own.token.onCancelled(() => {
-        for (const { info } of handlesOf(group)) {
+        for (const { info } of handlesIn([group])) {
           abandoned.push(info)
           observer?.('straggler', info)
         }
@@ -213,19 +216,20 @@ export class TaskManager implements AsyncDisposable {
       })
       await group.cancel(reason)
       own.close()
-      errors.push(...group.takeUnseen())
+      for (const error of group.takeUnseen()) errors.push(error) // too many to be arguments
       await group[Symbol.asyncDispose]()
     }
-    const next = (): TaskGroup | undefined => [...groups].filter((it) => !told.has(it)).pop()
 
     do {
-      for (let group = next(); group; group = next()) {
+      left = [...groups].filter((it) => !told.has(it)).reverse()
+      for (const group of left) {
+        if (!groups.has(group)) continue // it has ended meanwhile
         const ended = end(group)
         ends.push(ended)
         await patience.token.race(ended).catch(noop)
       }
       await Promise.all(ends)
-    } while (next())
+    } while (left.length)
     patience.close()
     return { duration: performance.now() - start, cancelled, abandoned, errors }
   }
@@ -246,15 +250,14 @@ export function getTaskManager(): TaskManager {
   return (shared.manager ??= new TaskManager()) as TaskManager
 }
 
-/** The tasks in these groups, and in those that were made in them. */
-function* handlesIn(place: Place): Iterable<TaskHandle> {
-  for (const group of place.groups ?? []) yield* handlesOf(group)
-}
-
-function* handlesOf(group: TaskGroup): Iterable<TaskHandle> {
-  yield* handlesIn(group)
-  for (const task of group.handles) {
-    yield task
-    yield* handlesIn(task)
+/** The tasks in these groups, and in those that were made in them, however deep. */
+function handlesIn(groups: Iterable<TaskGroup>): TaskHandle[] {
+  const found: TaskHandle[] = []
+  const line: (TaskGroup | TaskHandle)[] = [...groups].reverse()
+  for (let at = line.pop(); at; at = line.pop()) {
+    if ('handles' in at) for (const task of [...at.handles].reverse()) line.push(task)
+    else found.push(at)
+    for (const group of [...(at.groups ?? [])].reverse()) line.push(group)
   }
+  return found
 }

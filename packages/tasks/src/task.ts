@@ -134,6 +134,18 @@ export class TaskHandle implements Task<unknown>, Place, Frame {
     return limit < Infinity && !this.stopped && this.token.reason !== signal.reason
   }
 
+  /** Its failure, if nobody waits any longer for what comes of it after its timeout. */
+  expire(): unknown {
+    const { error } = this.token
+    notePath(error, this)
+    return error
+  }
+
+  /** It ended with the failure its group was told of when it was abandoned. */
+  get reported(): boolean {
+    return this.abandoned && this.timedOut && this.value === this.token.error
+  }
+
   get promise(): Promise<unknown> {
     this.see()
     return this.ended()

@@ -52,7 +52,7 @@ export interface TaskOptions {
   signal?: Cancellation | undefined
   /**
    * Milliseconds it may run; then its token is cancelled with a TimeoutError, which is its failure. It is still awaited: one that
-   * gives a value all the same has not failed.
+   * gives a value all the same has not failed, unless its group has abandoned it by then.
    */
   timeout?: Milliseconds | undefined
   /** Does not keep the group open, takes no slot, and is cancelled last, after body and ordinary tasks. */
@@ -75,7 +75,10 @@ export interface TaskGroupOptions {
   onTaskError?: ((error: unknown, task: TaskInfo) => void) | undefined
   /** Milliseconds a cancelled task may take to end before it counts as a straggler; default: never. */
   grace?: Milliseconds | undefined
-  /** Told who ignores its cancellation. `'abandon'` lets the group end without them; default `'wait'`. */
+  /**
+   * Told who ignores its cancellation. `'abandon'` lets the group go on and end without them, as if they took no slot any more;
+   * default `'wait'`.
+   */
   // biome-ignore lint/suspicious/noConfusingVoidType: a hook may return nothing
   onStraggler?: ((stragglers: readonly TaskInfo[]) => 'wait' | 'abandon' | void) | undefined
 }

@@ -659,7 +659,72 @@ describe('order and slots', () => {
   })
 })
 
+describe('producers', () => {
+  it('have a slot each, also when all come at once while some are free', async () => {
+    const group = new TaskGroup({ concurrency: 2 })
+    const states: string[] = []
+    const produce = async () => {
+      await group.whenSlotFree()
+      states.push(group.createTask(() => delay(5)).state)
+    }
+    for (let n = 0; n < 5; n++) void produce()
+    await vi.advanceTimersByTimeAsync(4)
+    expect(states).toEqual(['running', 'running'])
+    const late = produce()
+    await vi.runAllTimersAsync()
+    await late
+    expect(states).toEqual(Array(6).fill('running'))
+    await group.join()
+  })
+
+  it('come in between only when the one whose turn it is has had the time to start', async () => {
+    const group = new TaskGroup({ concurrency: 1 })
+    const log: string[] = []
+    const unused = group.whenSlotFree().then(() => log.push('unused'))
+    const first = group.whenSlotFree().then(() => {
+      log.push('first')
+      group.createTask(() => delay(5))
+      return group.whenSlotFree().then(() => log.push('again'))
+    })
+    const last = group.whenSlotFree().then(() => log.push('last'))
+    await unused
+    await vi.advanceTimersByTimeAsync(4)
+    expect(log).toEqual(['unused', 'first'])
+    await vi.runAllTimersAsync()
+    await Promise.all([first, last])
+    expect(log).toEqual(['unused', 'first', 'last', 'again'])
+    await group.join()
+  })
+
+  it('do not wait for each other where there are slots for all', async () => {
+    const group = new TaskGroup()
+    const order: string[] = []
+    for (let n = 0; n < 3; n++) void group.whenSlotFree().then(() => order.push('told'))
+    await Promise.resolve().then(() => order.push('later'))
+    expect(order).toEqual(['told', 'told', 'told', 'later'])
+    await group.join()
+  })
+})
+
 describe('service tasks', () => {
+  it.each([['a word'], [null], [boom]])(
+    'are cancelled for the reason of the group: %s',
+    async (reason) => {
+      const group = new TaskGroup()
+      const service = group.createTask(forever, { service: true })
+      await group.cancel(reason)
+      expect([service.state, service.token.reason]).toEqual(['cancelled', reason])
+      await group.join()
+    },
+  )
+
+  it('are cancelled for a reason that names the group, where it ends as it should', async () => {
+    const group = new TaskGroup({ name: 'g' })
+    const service = group.createTask(forever, { service: true })
+    await group.join()
+    expect(service.token.reason).toMatchObject({ code: 'ABORT_ERR', message: '"g" was cancelled' })
+  })
+
   it('do not keep the group open, and end last', async () => {
     const log: string[] = []
     const run = TaskGroup.run(
@@ -803,6 +868,26 @@ describe('adopt', () => {
 })
 
 describe('completed', () => {
+  it('gives the last task too where it fails', async () => {
+    const group = new TaskGroup()
+    const iterator = group.completed()
+    group.createTask(() => 1)
+    group.createTask(() => delay(5).then(reject(boom)))
+    await vi.advanceTimersByTimeAsync(5)
+    const log: unknown[] = []
+    for await (const { status } of iterator) log.push(status)
+    expect(log).toEqual(['fulfilled', 'rejected'])
+    expect(await failureOf(group.join())).toBe(boom)
+  })
+
+  it('gives the last task to a reader who waits for it, who has seen its failure then', async () => {
+    const group = new TaskGroup()
+    const step = group.completed().next()
+    group.createTask(() => Promise.reject(boom))
+    expect(await step).toMatchObject({ value: { status: 'rejected', reason: boom } })
+    await group[Symbol.asyncDispose]()
+  })
+
   it('gives outcomes as tasks end, and ends with the group', async () => {
     const group = new TaskGroup({ cancelOnError: false })
     group.createTask(() => delay(5).then(() => 'slow'), { name: 'slow' })
@@ -873,6 +958,69 @@ describe('stragglers', () => {
     await vi.runAllTimersAsync()
     expect([stuck.state, await failureOf(stuck)]).toEqual(['rejected', boom])
     expect(onTaskError).toHaveBeenCalledTimes(1)
+  })
+
+  it.each<[string, (token: CancellationToken) => unknown, unknown[]]>([
+    ['obeys', (token) => Promise.reject(token.reason), []],
+    ['gives a value', () => 1, []],
+    ['fails', reject(bang), [bang]],
+  ])(
+    'fail by their own timeout, if they are abandoned: one that %s after that',
+    async (_, end, more) => {
+      const onTaskError = vi.fn()
+      const slow = (token: CancellationToken) => delay(50).then(() => end(token))
+      const job = failureOf(
+        TaskGroup.run((group) => void group.createTask(slow, { timeout: 5 }), {
+          name: 'job',
+          grace: 10,
+          onStraggler: () => 'abandon',
+          onTaskError,
+        }),
+      )
+      await vi.advanceTimersByTimeAsync(15)
+      const error = await job
+      expect(error).toBeInstanceOf(TimeoutError)
+      expect(taskPathOf(error)).toEqual(['job', 'slow'])
+      await vi.runAllTimersAsync()
+      expect(onTaskError.mock.calls.map(([each]) => each)).toEqual([error, ...more])
+    },
+  )
+
+  it('fail by their own timeout in a supervisor too, while others go on', async () => {
+    const group = new TaskGroup({
+      grace: 10,
+      onStraggler: () => 'abandon',
+      cancelOnError: false,
+    })
+    const slow = group.createTask(() => delay(20), { timeout: 5 })
+    const other = group.createTask(() => delay(50).then(() => 'done'))
+    await vi.advanceTimersByTimeAsync(30)
+    expect(await slow.outcome()).toMatchObject({ status: 'fulfilled' })
+    expect(group.errors).toEqual([expect.any(TimeoutError)])
+    await vi.runAllTimersAsync()
+    expect(await other).toBe('done')
+    expect(await failureOf(group.join())).toBe(group.errors[0])
+  })
+
+  it('give up their slots, if they are abandoned', async () => {
+    const group = new TaskGroup({ concurrency: 1, grace: 10, onStraggler: () => 'abandon' })
+    const stuck = group.createTask(() => delay(100))
+    let running = 0
+    const next = () => {
+      expect(++running).toBe(1)
+      return delay(40).finally(() => running--)
+    }
+    const queued = [group.createTask(next), group.createTask(next), group.createTask(next)]
+    const turn = group.whenSlotFree()
+    void stuck.cancel()
+    await vi.advanceTimersByTimeAsync(10)
+    expect(queued.map(({ state }) => state)).toEqual(['running', 'queued', 'queued'])
+    await vi.advanceTimersByTimeAsync(95)
+    expect(stuck.state).toBe('fulfilled')
+    expect(queued.map(({ state }) => state)).toEqual(['fulfilled', 'fulfilled', 'running'])
+    await vi.runAllTimersAsync()
+    await turn
+    await group.join()
   })
 
   it('leaves no timer where everybody ends in time', async () => {

@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process'
 import { getEventListeners } from 'node:events'
 import { promisify } from 'node:util'
 import { type CancellationToken, CancellationTokenSource, delay } from '@uno-async/core'
-import { iterateTasks, runTasks, type Task, TaskGroup } from '@uno-async/tasks'
+import { iterateTasks, runTasks, type Task, TaskGroup, TaskManager } from '@uno-async/tasks'
 import { build } from 'esbuild'
 import { expect, it, vi } from 'vitest'
 
@@ -118,6 +118,29 @@ it('runs 100 000 synchronous tasks without using up the stack', async () => {
   let read = 0
   for await (const _ of iterateTasks(items, add, { concurrency: 100, buffer: Infinity })) read++
   expect([sum, read]).toEqual([600_000, 100_000])
+})
+
+it('names 20 000 stragglers at once', async () => {
+  const named: number[] = []
+  const group = new TaskGroup({ grace: 1, onStraggler: ({ length }) => void named.push(length) })
+  let end = () => {}
+  const late = new Promise<void>((resolve) => {
+    end = resolve
+  })
+  for (let n = 0; n < 20_000; n++) group.createTask(() => late)
+  const cancelled = group.cancel()
+  await vi.waitFor(() => expect(named.reduce((sum, n) => sum + n, 0)).toBe(20_000))
+  await delay(5) // each has its time to be late
+  end()
+  await cancelled
+  await group.join()
+})
+
+it('ends 40 000 groups of a manager', async () => {
+  const manager = new TaskManager()
+  const forever = (token: CancellationToken) => delay(Infinity, { signal: token })
+  for (let n = 0; n < 40_000; n++) manager.createGroup('g').createTask(forever)
+  expect((await manager.shutdown()).cancelled).toBe(40_000)
 })
 
 it('cancels 1 000 nested groups without recursion', async () => {

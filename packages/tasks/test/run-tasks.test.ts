@@ -276,6 +276,21 @@ describe('runTasks', () => {
     vi.unstubAllGlobals()
   })
 
+  it('goes on where the size of the items throws', async () => {
+    const report = vi.fn()
+    vi.stubGlobal('reportError', report)
+    const items = Object.defineProperty(new Set([1, 2]), 'size', {
+      get() {
+        throw boom
+      },
+    })
+    const onProgress = vi.fn()
+    expect(await runTasks(items, async (n) => n, { onProgress })).toEqual([1, 2])
+    expect(report.mock.calls).toEqual([[boom], [boom]])
+    expect(onProgress).not.toHaveBeenCalled()
+    vi.unstubAllGlobals()
+  })
+
   it('knows the path of an error', async () => {
     const error = new Error('deep')
     const users = () => runTasks({ ada: reject(error) }, { name: 'users' })

@@ -260,12 +260,15 @@ export class Crew {
 
   #tellProgress(): void {
     const { items, options } = this.#job
-    const { length, size } = items as { length?: number; size?: number }
-    tell(options.onProgress, {
-      done: this.#done,
-      failed: this.#failed,
-      running: this.#running,
-      total: Array.isArray(items) ? length : typeof size === 'number' ? size : undefined,
+    // all of it, since the size may be a getter that throws
+    tell(() => {
+      const { length, size } = items as { length?: number; size?: number }
+      options.onProgress?.({
+        done: this.#done,
+        failed: this.#failed,
+        running: this.#running,
+        total: Array.isArray(items) ? length : typeof size === 'number' ? size : undefined,
+      })
     })
   }
 }

@@ -13,6 +13,7 @@ export function beginGrace(task: TaskHandle, { grace, onStraggler }: Settings): 
   const source = patienceOf(grace)
   task.patience = source
   source.token.onCancelled(() => {
+    if (task.patience !== source) return // named with others: many are late at once, and each would look at all
     const late = [...group.handles].filter(({ patience }) => patience?.token.cancelled)
     if (!late.length) return
     for (const each of late) each.patience = undefined

@@ -21,6 +21,7 @@ export class Roster implements Iterable<TaskHandle> {
   last: TaskHandle | undefined = undefined
   draining = false // the loop that starts what is queued is on the stack
   waiting: Set<(refuse?: () => void) => void> | undefined = undefined // for a free slot, to create a task
+  turns: Set<object> | undefined = undefined // of those who were told of a free slot, and had no time yet to take it
   // Invariant: busy <= slots; while something is queued they are equal
 
   constructor(slots: number) {
@@ -29,6 +30,17 @@ export class Roster implements Iterable<TaskHandle> {
 
   get full(): boolean {
     return this.busy >= this.slots || this.queued !== undefined
+  }
+
+  /** Is there a slot that nobody was told of? */
+  get roomy(): boolean {
+    return !this.full && this.busy + (this.turns?.size ?? 0) < this.slots
+  }
+
+  /** A task takes a slot: it is that of the first who was told of one, as far as we know. */
+  take(): void {
+    this.busy++
+    if (this.turns) for (const turn of this.turns) return void this.turns.delete(turn)
   }
 
   /** @param watched - whether the group is to be told when it is cancelled */
@@ -48,9 +60,11 @@ export class Roster implements Iterable<TaskHandle> {
     }
   }
 
+  /** Takes it out, and its slot back. */
   remove(task: TaskHandle): void {
     const { prev, next } = task
     if (task === this.queued) this.advance()
+    if (task.status === 'running' && !task.terms.free) this.busy--
     if (prev) prev.next = next
     else this.first = next
     if (next) next.prev = prev
@@ -99,7 +113,7 @@ export class Roster implements Iterable<TaskHandle> {
       CancellationToken.from(signal).throwIfCancelled()
       const token = CancellationToken.any(signal, open())
       token.throwIfCancelled()
-      if (!this.full && !this.waiting?.size) return resolve()
+      if (this.roomy && !this.waiting?.size) return resolve(this.giveTurn())
       const waiting = (this.waiting ??= new Set())
       let registration: Registration | undefined
       const end = (refuse = () => token.throwIfCancelled()): void => {
@@ -133,12 +147,25 @@ export class Roster implements Iterable<TaskHandle> {
     this.queued = task
   }
 
-  /** Wakes one who waits, and the next when that one had its turn. */
+  /** Wakes those who wait, as many as there are slots for. */
   freed(): void {
-    if (!this.waiting?.size || this.full) return
-    for (const end of this.waiting) {
+    for (const end of this.waiting ?? []) {
+      if (!this.roomy) return
+      this.giveTurn()
       end()
-      return queueMicrotask(() => this.freed())
     }
+  }
+
+  /** Keeps a slot free for as long as an `await` takes. */
+  giveTurn(): void {
+    const turn = {}
+    const turns = (this.turns ??= new Set())
+    turns.add(turn)
+    queueMicrotask(() =>
+      queueMicrotask(() => {
+        turns.delete(turn)
+        this.freed()
+      }),
+    )
   }
 }
