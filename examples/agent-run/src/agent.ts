@@ -135,6 +135,8 @@ async function runTurn(
     {
       name: `turn ${steps[0]?.turn}`,
       signal: run,
+      cancelOnError: false,
+      onTaskError() {}, // only the timeout of one that was left behind: its step says so
       grace,
       onStraggler(late) {
         for (const { name } of late) {
