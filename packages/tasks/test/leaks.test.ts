@@ -2,7 +2,12 @@
 import { execFile } from 'node:child_process'
 import { getEventListeners } from 'node:events'
 import { promisify } from 'node:util'
-import { type CancellationToken, CancellationTokenSource, delay } from '@uno-async/core'
+import {
+  type CancellationToken,
+  CancellationTokenSource,
+  captureContext,
+  delay,
+} from '@uno-async/core'
 import { iterateTasks, runTasks, type Task, TaskGroup, TaskManager } from '@uno-async/tasks'
 import { build } from 'esbuild'
 import { expect, it, vi } from 'vitest'
@@ -136,11 +141,34 @@ it('names 20 000 stragglers at once', async () => {
   await group.join()
 })
 
-it('ends 40 000 groups of a manager', async () => {
+it('ends the tasks of a manager however deep they are', async () => {
+  const manager = new TaskManager()
+  let inside = captureContext()
+  const task = (token: CancellationToken) => {
+    inside = captureContext()
+    return delay(Infinity, { signal: token })
+  }
+  manager.createTask(task)
+  for (let depth = 1; depth < 2_500; depth++) {
+    inside(() => new TaskGroup().createTask(task)) // or it is the making of them that recurses
+  }
+  expect(manager.tasks).toHaveLength(2_500)
+  expect(await manager.shutdown()).toMatchObject({ cancelled: 2_500, errors: [] })
+  expect(manager.tasks).toEqual([])
+})
+
+it('reports 150 000 failures of a manager', async () => {
+  const manager = new TaskManager()
+  const group = manager.createGroup('g', { cancelOnError: false })
+  for (let n = 0; n < 150_000; n++) group.createTask(() => Promise.reject(n))
+  expect((await manager.shutdown()).errors).toHaveLength(150_000)
+})
+
+it('ends 20 000 groups of a manager', async () => {
   const manager = new TaskManager()
   const forever = (token: CancellationToken) => delay(Infinity, { signal: token })
-  for (let n = 0; n < 40_000; n++) manager.createGroup('g').createTask(forever)
-  expect((await manager.shutdown()).cancelled).toBe(40_000)
+  for (let n = 0; n < 20_000; n++) manager.createGroup('g').createTask(forever)
+  expect((await manager.shutdown()).cancelled).toBe(20_000)
 })
 
 it('cancels 1 000 nested groups without recursion', async () => {
