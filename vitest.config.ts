@@ -1,4 +1,3 @@
-import { availableParallelism } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { transform } from 'esbuild'
 import { configDefaults, defineConfig, type Plugin } from 'vitest/config'
@@ -44,8 +43,8 @@ export default defineConfig({
     retry: process.env['CI'] ? 1 : 0,
     testTimeout: 60_000,
     hookTimeout: 60_000,
-    // every core works, also while a test waits for a process: by default one of two would only watch
-    maxWorkers: availableParallelism() + 1,
+    // every core works: by default one of two would only watch
+    maxWorkers: '100%',
     // leak tests call globalThis.gc
     execArgv: ['--expose-gc'],
     // what is built runs as Node itself loads it
