@@ -102,7 +102,7 @@ export class Engine<T> {
 
   /** A lease, if that takes no waiting. */
   take(label: string | undefined): SlotLease<T> | undefined {
-    if (label !== undefined) checkString('label', label)
+    checkString('label', label)
     while (!this.queue.size && !this.closed) {
       const slot = this.#idle.next
       if (!slot) return

@@ -60,7 +60,7 @@ export function settle<T>(options: PoolOptions<T>): Settings<T> {
     if (all[it] !== undefined) checkFunction(it, all[it])
   }
   if (retryCreate !== false) checkFunction('retryCreate', retryCreate)
-  if (name !== undefined) checkString('name', name)
+  checkString('name', name)
   if (order !== 'lifo' && order !== 'fifo') {
     throw badValue('order', '`lifo` or `fifo`', order, TypeError)
   }
@@ -71,8 +71,10 @@ export function settle<T>(options: PoolOptions<T>): Settings<T> {
   return own
 }
 
+/** A string, where one is given. */
 export function checkString(option: string, value: unknown): void {
-  if (typeof value !== 'string') throw badValue(option, 'a string', value, TypeError)
+  if (value === undefined || typeof value === 'string') return
+  throw badValue(option, 'a string', value, TypeError)
 }
 
 export function checkBounds(min: unknown, max: unknown): void {
