@@ -14,7 +14,7 @@ import {
 } from '@uno-async/core'
 import { Bundle, RemoteBundle, runHoldingAll } from './internal/bundle.js'
 import { LockPermits } from './internal/lock-permits.js'
-import { acquire, ending, run } from './internal/run.js'
+import { acquire, type Body, ending, run } from './internal/run.js'
 import type { LockBackend, RemoteLease } from './lock-backend.js'
 import { checkCount, checkName, type QueueOptions } from './options.js'
 
@@ -127,13 +127,8 @@ export class KeyedLock<K = string> implements Disposable {
     options?: AcquireOptions,
   ): Promise<Awaited<R>> {
     const door = { enter: (o?: AcquireOptions) => this.#enter(key, o) }
-    // A source, to be closed: what `any` derives would hang on the caller's token once body has read its `signal`.
-    const guarded: typeof body = (lease, token) => {
-      const source = new CancellationTokenSource({ signal: [token, (lease as RemoteLease).signal] })
-      return ending(() => body(lease, source.token), { release: () => source.close() })
-    }
-    const checked = typeof body === 'function' && this.#backend ? guarded : body
-    return run(door, checked, options, runHoldingAll)
+    const guarded = this.#backend && typeof body === 'function' ? untilLost(body) : body
+    return run(door, guarded, options, runHoldingAll)
   }
 
   /** Who holds the key, who waits for it; undefined if nobody does. */
@@ -250,6 +245,15 @@ async function soon(token: CancellationToken, lease: Promise<RemoteLease>): Prom
       )
       .catch(report)
     throw error
+  }
+}
+
+/** Calls body with a token that is cancelled, too, when the lease is lost. */
+function untilLost<R>(body: Body<R>): Body<R> {
+  return (lease, token) => {
+    // A source, to be closed: what `any` derives would hang on the caller's token once body has read its `signal`.
+    const source = new CancellationTokenSource({ signal: [token, (lease as RemoteLease).signal] })
+    return ending(() => body(lease, source.token), { release: () => source.close() })
   }
 }
 
