@@ -12,6 +12,12 @@ afterEach(() => {
 const keys = (cache: { has(key: number): boolean }, from: number, to: number): number[] =>
   Array.from({ length: to - from }, (_, i) => from + i).filter((key) => cache.has(key))
 
+const alive = async (refs: readonly WeakRef<object>[]): Promise<number> => {
+  await new Promise((resolve) => setTimeout(resolve))
+  globalThis.gc?.()
+  return refs.filter((ref) => ref.deref()).length
+}
+
 describe('bounds', () => {
   it.each(['s3-fifo', 'lru'] as const)(
     '%s: maxSize holds, what came in last is there',
@@ -97,14 +103,9 @@ describe('bounds', () => {
       }
     })()
     vi.useRealTimers()
-    const alive = async (): Promise<number> => {
-      await new Promise((resolve) => setTimeout(resolve))
-      globalThis.gc?.()
-      return refs.filter((ref) => ref.deref()).length
-    }
-    expect(await alive()).toBeLessThanOrEqual(20)
+    expect(await alive(refs)).toBeLessThanOrEqual(20)
     await cache.clear()
-    expect(await alive()).toBe(0)
+    expect(await alive(refs)).toBe(0)
   })
 
   it('let go of what they evict, even if the second tier could not take it', async () => {
@@ -122,9 +123,7 @@ describe('bounds', () => {
       }
     })()
     vi.useRealTimers()
-    await new Promise((resolve) => setTimeout(resolve))
-    globalThis.gc?.()
-    expect(refs.filter((ref) => ref.deref()).length).toBeLessThanOrEqual(11)
+    expect(await alive(refs)).toBeLessThanOrEqual(11)
   })
 
   it('maxWeight holds; what is too heavy alone is given, not kept, and evicts nothing', async () => {

@@ -158,15 +158,19 @@ describe('ends', { concurrent: true }, () => {
     ])
   })
 
+  const replaced = [
+    'start one',
+    'up one',
+    'stop one',
+    'cleanup one replaced',
+    'cleanup two replaced',
+  ]
+
   it('starts the newest of several runs when the one before has ended, whatever fails in that', async () => {
     const app = await launcher.run('reloaded').saw('up three')
     expect(await app.signal('SIGTERM').exit()).toBe(0)
     expect(app.lines).toEqual([
-      'start one',
-      'up one',
-      'stop one',
-      'cleanup one replaced',
-      'cleanup two replaced',
+      ...replaced,
       'start three',
       'up three',
       'stop three',
@@ -177,14 +181,7 @@ describe('ends', { concurrent: true }, () => {
   it('obeys a signal that comes before the run before has ended', async () => {
     const app = launcher.run('reloaded', 'signal')
     expect(await app.exit()).toBe(0)
-    expect(app.lines).toEqual([
-      'start one',
-      'up one',
-      'stop one',
-      'cleanup one replaced',
-      'cleanup two replaced',
-      'cleanup three signal',
-    ])
+    expect(app.lines).toEqual([...replaced, 'cleanup three signal'])
   })
 
   it('publishes on diagnostics channels that somebody subscribed to', async () => {
