@@ -164,11 +164,11 @@ it('reports 150 000 failures of a manager', async () => {
   expect((await manager.shutdown()).errors).toHaveLength(150_000)
 })
 
-it('ends 20 000 groups of a manager', async () => {
+it('ends 40 000 groups of a manager', async () => {
   const manager = new TaskManager()
   const forever = (token: CancellationToken) => delay(Infinity, { signal: token })
-  for (let n = 0; n < 20_000; n++) manager.createGroup('g').createTask(forever)
-  expect((await manager.shutdown()).cancelled).toBe(20_000)
+  for (let n = 0; n < 40_000; n++) manager.createGroup('g').createTask(forever)
+  expect((await manager.shutdown()).cancelled).toBe(40_000)
 })
 
 it('cancels 1 000 nested groups without recursion', async () => {
