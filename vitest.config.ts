@@ -46,7 +46,7 @@ export default defineConfig({
     // every core works: by default one of two would only watch
     maxWorkers: '100%',
     // leak tests call globalThis.gc
-    execArgv: ['--expose-gc'],
+    execArgv: ['--expose-gc', '--max-semi-space-size=32'],
     // what is built runs as Node itself loads it
     server: { deps: { external: [/\/packages\/[a-z]+\/dist\//] } },
     reporters: ['default', ['json', { outputFile: 'temp/vitest.json' }]],

@@ -11,6 +11,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 beforeEach(() => void vi.useFakeTimers())
 afterEach(() => {
   expect(vi.getTimerCount()).toBe(0)
+  vi.restoreAllMocks()
   vi.useRealTimers()
 })
 
@@ -282,7 +283,7 @@ describe('timeoutHandler', () => {
     const call = timeoutHandler(20)(never)()
     expect(set.mock.results.map(({ value }) => value.hasRef())).toEqual([true])
     await expect(call).rejects.toThrow(TimeoutError)
-    set.mockRestore()
+    vi.restoreAllMocks()
     vi.useFakeTimers()
   })
 
