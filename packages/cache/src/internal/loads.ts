@@ -282,14 +282,14 @@ export class Loads<K, V> {
       token.onCancelled(() => this.#fail(flight, token.error))
     }
     let result: V | PromiseLike<V>
+    let later: boolean
     try {
       result = flight.run()
+      later = typeof (result as PromiseLike<V> | null)?.then === 'function'
     } catch (error) {
       return this.#fail(flight, error)
     }
-    if (typeof (result as PromiseLike<V> | null)?.then !== 'function') {
-      return this.#done(flight, result as V)
-    }
+    if (!later) return this.#done(flight, result as V)
     Promise.resolve(result).then(
       (value) => this.#done(flight, value),
       (error) => this.#fail(flight, error),
