@@ -323,7 +323,7 @@ export class Loads<K, V> {
 
   #fail(flight: Flight<K, V>, error: unknown): void {
     if (flight.over) return
-    const { entry, pinned } = flight
+    const { entry, pinned, tags } = flight
     const { key, freshUntil = Infinity } = entry
     const { staleIfError, refreshBackoff, errorTtl } = this.#settings
     const memory = this.#memory
@@ -332,10 +332,10 @@ export class Loads<K, V> {
     if (old) {
       entry.details ??= new Details()
       entry.details.failure = { error, retryAt: now + refreshBackoff }
-    } else if (flight.current) {
+    } else if (flight.current && !flight.isVoid()) {
       try {
         const ttl = typeof errorTtl === 'function' ? errorTtl(error, key) : errorTtl
-        const failed = new Details(undefined, 0, 0, true)
+        const failed = new Details(tags, 0, 0, true)
         memory.keep(key, error as V, checkMilliseconds('errorTtl', ttl), 0, failed, flight)
       } catch (thrown) {
         memory.report(thrown, key, 'load')
