@@ -212,6 +212,9 @@ describe('a second tier', () => {
     ['another version', { uno: 2, value: 1, asked: 0, created: 0, ttl: null }],
     ['no created', { uno: 1, value: 1, ttl: null }],
     ['a ttl that is none', { uno: 1, value: 1, asked: 0, created: 0, ttl: 'x' }],
+    ['a ttl as text', { uno: 1, value: 1, asked: 0, created: 0, ttl: '1e15' }],
+    ['times that are none', { uno: 1, value: 1, asked: null, created: null, ttl: null }],
+    ['times as text', { uno: 1, value: 1, asked: '0', created: '0', ttl: null }],
     ['tags that are none', { uno: 1, value: 1, asked: 0, created: 0, ttl: null, tags: 't' }],
   ])('that holds rubbish (%s) is a miss and an error', async (_, rubbish) => {
     const { cache, errors } = counting(new Map<string, unknown>([['k', rubbish]]))

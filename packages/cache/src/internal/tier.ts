@@ -75,7 +75,8 @@ export class Tier<K, V> {
       const found = await get(id)
       if (found === undefined || found === null) return
       const { uno, asked, created, ttl, tags = [] } = found
-      if (uno !== 1 || !(asked <= created) || !(ttl === null || ttl >= 0) || !Array.isArray(tags)) {
+      const timed = [asked, created, ttl ?? 0].every(Number.isFinite) && asked <= created
+      if (uno !== 1 || !timed || !(ttl === null || ttl >= 0) || !Array.isArray(tags)) {
         throw new TypeError('The second tier holds something that is not ours')
       }
       if (created > Date.now() + MAX_SKEW) return
