@@ -261,6 +261,22 @@ describe('a second tier', () => {
     await cache.clear()
   })
 
+  it('that holds what is stale does not need a load', async () => {
+    const store = new Map<string, unknown>()
+    const options = { ttl: 100, staleWhileRevalidate: 1_000, load: undefined }
+    const before = counting(store, options).cache
+    await before.set('k', 'v')
+    await before.close()
+    await vi.advanceTimersByTimeAsync(100)
+    const { cache, errors } = counting(store, options)
+    const stale = { value: 'v', state: 'stale', age: 100, error: undefined }
+    expect(await cache.getEntry('k')).toEqual({ ...stale, source: 'store' })
+    await settle()
+    expect(await cache.getEntry('k')).toEqual({ ...stale, source: 'memory' })
+    expect([errors, cache.stats()]).toMatchObject([[], { loads: 0, failures: 0, loading: 0 }])
+    await cache.close()
+  })
+
   it('is not asked by refresh, forceRefresh and background refreshes', async () => {
     const store = new Map<string, unknown>()
     const get = vi.spyOn(store, 'get')

@@ -256,7 +256,7 @@ export class Loads<K, V> {
         flight.previous = { value: value as V, age }
         if (!flight.over && age - lasts < this.#settings.staleWhileRevalidate) {
           flight.answer(value as V, 'store', fresh ? 'fresh' : 'stale', age, isForced)
-          if (!flight.count && fresh) this.#end(flight)
+          if (!flight.count && (fresh || flight.load === missing)) this.#end(flight)
           else if (!flight.count) {
             flight.background = true
             this.#pin(flight)
