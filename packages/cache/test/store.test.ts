@@ -205,6 +205,20 @@ describe('a second tier', () => {
     expect(load).toHaveBeenCalledTimes(1)
   })
 
+  it('that is slow with one key does not take the time of those that load with it', async () => {
+    const get = (key: string): unknown => (key === 'slow' ? delay(80) : undefined)
+    const loadMany = vi.fn(async (keys: readonly string[]) => {
+      await delay(40)
+      return keys
+    })
+    const store = { get, set: () => {}, delete: () => {} }
+    const { cache } = counting(store, { loadTimeout: 50, load: undefined, loadMany })
+    const asked = cache.getMany(['k', 'slow'])
+    await vi.advanceTimersByTimeAsync(120)
+    expect([...(await asked).keys()]).toEqual(['k', 'slow'])
+    expect(loadMany.mock.calls.map(([keys]) => keys)).toEqual([['k', 'slow']])
+  })
+
   it.each([
     ['a number', 7],
     ['text', 'not json'],

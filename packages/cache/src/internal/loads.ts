@@ -11,7 +11,7 @@ import type { AskOptions, CacheEntry, GetOptions, Loader } from '../types.js'
 import { checkAsk, checkTags } from './check.js'
 import { Details, type Entry } from './entry.js'
 import { Flight, type Waiter } from './flight.js'
-import { Group } from './group.js'
+import { alone, type Group } from './group.js'
 import { List, unlink } from './list.js'
 import type { Memory } from './memory.js'
 import type { Settings } from './settings.js'
@@ -34,7 +34,7 @@ export class Loads<K, V> {
     const { load, loadMany } = settings
     this.#settings = settings
     this.#memory = memory
-    this.#load = load ?? (loadMany && ((key, context) => new Group(loadMany).load(key, context)))
+    this.#load = load ?? (loadMany && alone(loadMany))
   }
 
   /** How many there are, those apart of which nothing will be kept. */
@@ -271,9 +271,9 @@ export class Loads<K, V> {
     this.#run(flight)
   }
 
-  /** Calls the loader, unless the flight is over: those who load together need not wait for it then. */
+  /** Calls the loader, unless the flight is over; those who load together begin together. */
   #run(flight: Flight<K, V>): void {
-    if (flight.over) return flight.group?.skip()
+    if (flight.group?.defers(() => this.#run(flight)) || flight.over) return
     const { loadTimeout: timeout, refreshAhead } = this.#settings
     if (refreshAhead === 'probabilistic') flight.since = performance.now()
     this.stats.loads++
