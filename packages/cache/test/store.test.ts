@@ -191,6 +191,37 @@ describe('a second tier', () => {
     ])
   })
 
+  it.each<[string, (cache: AsyncCache<string, unknown>) => Promise<void>]>([
+    ['set', (cache) => cache.set('k', 'new')],
+    ['invalidate', (cache) => cache.invalidate('k')],
+    ['clear', (cache) => cache.clear()],
+  ])(
+    'that stores at last what had timed out does not keep it over a later %s',
+    async (_, change) => {
+      const map = new Map<string, unknown>()
+      const gate = deferred()
+      let isSlow = true
+      const store = {
+        get: (key: string) => map.get(key),
+        set: async (key: string, value: unknown) => {
+          if (isSlow) await gate.promise
+          map.set(key, value)
+        },
+        delete: (key: string) => map.delete(key),
+        clear: () => map.clear(),
+      }
+      const { cache } = counting(store, { storeTimeout: 50 })
+      const old = cache.set('k', 'old')
+      await vi.advanceTimersByTimeAsync(50)
+      await old
+      isSlow = false
+      await change(cache)
+      gate.resolve()
+      await settle()
+      expect(await counting(store).cache.get('k')).toEqual({ key: 'k', n: 1 })
+    },
+  )
+
   it('that hangs does not take the time of the load', async () => {
     const hang = (): Promise<unknown> => new Promise(() => {})
     const load = vi.fn(async () => {
