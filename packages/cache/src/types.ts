@@ -124,7 +124,7 @@ export interface CacheEntry<V> {
   readonly state: 'fresh' | 'stale' | 'error-stale'
   readonly age: Milliseconds
   readonly source: 'memory' | 'store' | 'load'
-  /** What the last load of a value that is no longer fresh failed with. */
+  /** What the last refresh of the value failed with, if it failed, be the value fresh or not. */
   readonly error?: unknown
 }
 

@@ -1,3 +1,4 @@
+import { runInNewContext } from 'node:vm'
 import { AsyncBatcher } from '@uno-async/cache'
 import {
   AsyncVariable,
@@ -169,6 +170,17 @@ describe('results', () => {
     expect(String((one as PromiseRejectedResult).reason)).toBe(
       'TypeError: AsyncBatcher "b": the Map has no result for this item',
     )
+  })
+
+  it('a Map of another realm, or what offers the same, is as good', async () => {
+    const inner = new Map([[2, 'two']])
+    const like = { has: (item: number) => inner.has(item), get: (item: number) => inner.get(item) }
+    for (const result of [runInNewContext(`new Map([[2, 'two']])`), like]) {
+      expect(await run(() => result)).toEqual([
+        { status: 'rejected', reason: expect.any(TypeError) },
+        { status: 'fulfilled', value: 'two' },
+      ])
+    }
   })
 
   it.each([

@@ -405,6 +405,41 @@ describe('errorTtl', () => {
     await cache.close()
   })
 
+  it('ends with the tags of the load, too', async () => {
+    const { cache, origin } = counting({ errorTtl: 1_000 })
+    origin.broken = new Error('not found')
+    await failure(cache.get('k', { tags: ['t'] }))
+    await cache.invalidateTags('t')
+    const late = deferred<number>()
+    const asked = failure(
+      cache.get('late', (_, context) => {
+        context.tags = ['t']
+        return late.promise
+      }),
+    )
+    await cache.invalidateTags('t')
+    late.reject(origin.broken)
+    expect(await asked).toBe(origin.broken)
+    origin.broken = undefined
+    expect([cache.size, await cache.get('k'), await cache.get('late')]).toEqual([0, 2, 3])
+  })
+
+  it('passes on the error of a load that gave bad tags', async () => {
+    const { cache, origin } = counting()
+    const boom = new Error('boom')
+    const load = deferred<number>()
+    const asked = failure(
+      cache.get('k', (_, context) => {
+        context.tags = 'x' as never
+        return load.promise
+      }),
+    )
+    await cache.invalidateTags('t')
+    load.reject(boom)
+    expect(await asked).toBe(boom)
+    expect([await cache.get('k'), origin.loads, cache.stats().loading]).toEqual([1, 1, 0])
+  })
+
   it('that is bad, or throws, does not get in the way of the error', async () => {
     const { cache, origin, errors } = counting({ errorTtl: () => NaN })
     origin.broken = new Error('down')

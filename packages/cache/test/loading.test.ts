@@ -236,6 +236,15 @@ describe('loaders', () => {
     ],
     ['reject', () => Promise.reject(boom)],
     ['give a rejecting thenable', () => thenable<string>((_, no) => no(boom))],
+    [
+      'give what throws when asked for its then',
+      () =>
+        new Proxy({} as PromiseLike<string>, {
+          get() {
+            throw boom
+          },
+        }),
+    ],
   ])('may %s: the error is passed on as it is, and forgotten', async (_, load) => {
     const cache = new AsyncCache<string, string>({ load })
     expect(await Promise.all([failure(cache.get('k')), failure(cache.get('k'))])).toEqual([

@@ -357,6 +357,22 @@ describe('tags', () => {
     await cache.invalidateTags()
     expect(cache.size).toBe(1)
   })
+
+  it('are those that were given, whatever becomes of the array', async () => {
+    const cache = new AsyncCache<string, number>()
+    const tags = ['x']
+    await cache.set('a', 1, { tags })
+    await cache.get('b', (_, context) => {
+      context.tags = tags
+      return 2
+    })
+    tags[0] = 'y'
+    await cache.invalidateTags('y')
+    expect([cache.peek('a'), cache.peek('b')]).toEqual([1, 2])
+    await cache.invalidateTags('x')
+    await cache.invalidateTags('x')
+    expect([cache.size, cache.weight]).toEqual([0, 0])
+  })
 })
 
 describe('the timer', () => {

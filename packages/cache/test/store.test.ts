@@ -191,6 +191,37 @@ describe('a second tier', () => {
     ])
   })
 
+  it.each<[string, (cache: AsyncCache<string, unknown>) => Promise<void>]>([
+    ['set', (cache) => cache.set('k', 'new')],
+    ['invalidate', (cache) => cache.invalidate('k')],
+    ['clear', (cache) => cache.clear()],
+  ])(
+    'that stores at last what had timed out does not keep it over a later %s',
+    async (_, change) => {
+      const map = new Map<string, unknown>()
+      const gate = deferred()
+      let isSlow = true
+      const store = {
+        get: (key: string) => map.get(key),
+        set: async (key: string, value: unknown) => {
+          if (isSlow) await gate.promise
+          map.set(key, value)
+        },
+        delete: (key: string) => map.delete(key),
+        clear: () => map.clear(),
+      }
+      const { cache } = counting(store, { storeTimeout: 50 })
+      const old = cache.set('k', 'old')
+      await vi.advanceTimersByTimeAsync(50)
+      await old
+      isSlow = false
+      await change(cache)
+      gate.resolve()
+      await settle()
+      expect(await counting(store).cache.get('k')).toEqual({ key: 'k', n: 1 })
+    },
+  )
+
   it('that hangs does not take the time of the load', async () => {
     const hang = (): Promise<unknown> => new Promise(() => {})
     const load = vi.fn(async () => {
@@ -205,6 +236,20 @@ describe('a second tier', () => {
     expect(load).toHaveBeenCalledTimes(1)
   })
 
+  it('that is slow with one key does not take the time of those that load with it', async () => {
+    const get = (key: string): unknown => (key === 'slow' ? delay(80) : undefined)
+    const loadMany = vi.fn(async (keys: readonly string[]) => {
+      await delay(40)
+      return keys
+    })
+    const store = { get, set: () => {}, delete: () => {} }
+    const { cache } = counting(store, { loadTimeout: 50, load: undefined, loadMany })
+    const asked = cache.getMany(['k', 'slow'])
+    await vi.advanceTimersByTimeAsync(120)
+    expect([...(await asked).keys()]).toEqual(['k', 'slow'])
+    expect(loadMany.mock.calls.map(([keys]) => keys)).toEqual([['k', 'slow']])
+  })
+
   it.each([
     ['a number', 7],
     ['text', 'not json'],
@@ -212,6 +257,9 @@ describe('a second tier', () => {
     ['another version', { uno: 2, value: 1, asked: 0, created: 0, ttl: null }],
     ['no created', { uno: 1, value: 1, ttl: null }],
     ['a ttl that is none', { uno: 1, value: 1, asked: 0, created: 0, ttl: 'x' }],
+    ['a ttl as text', { uno: 1, value: 1, asked: 0, created: 0, ttl: '1e15' }],
+    ['times that are none', { uno: 1, value: 1, asked: null, created: null, ttl: null }],
+    ['times as text', { uno: 1, value: 1, asked: '0', created: '0', ttl: null }],
     ['tags that are none', { uno: 1, value: 1, asked: 0, created: 0, ttl: null, tags: 't' }],
   ])('that holds rubbish (%s) is a miss and an error', async (_, rubbish) => {
     const { cache, errors } = counting(new Map<string, unknown>([['k', rubbish]]))
@@ -256,6 +304,22 @@ describe('a second tier', () => {
     await vi.advanceTimersByTimeAsync(110)
     expect(await cache.get('k')).toBe('newer')
     await cache.clear()
+  })
+
+  it('that holds what is stale does not need a load', async () => {
+    const store = new Map<string, unknown>()
+    const options = { ttl: 100, staleWhileRevalidate: 1_000, load: undefined }
+    const before = counting(store, options).cache
+    await before.set('k', 'v')
+    await before.close()
+    await vi.advanceTimersByTimeAsync(100)
+    const { cache, errors } = counting(store, options)
+    const stale = { value: 'v', state: 'stale', age: 100, error: undefined }
+    expect(await cache.getEntry('k')).toEqual({ ...stale, source: 'store' })
+    await settle()
+    expect(await cache.getEntry('k')).toEqual({ ...stale, source: 'memory' })
+    expect([errors, cache.stats()]).toMatchObject([[], { loads: 0, failures: 0, loading: 0 }])
+    await cache.close()
   })
 
   it('is not asked by refresh, forceRefresh and background refreshes', async () => {

@@ -22,7 +22,8 @@ export class Details {
   failure: Failure | undefined = undefined // the last refresh, if it failed
 
   constructor(tags?: readonly string[], created = 0, took: Milliseconds = 0, failed = false) {
-    this.tags = tags
+    // Whoever gave them may change them, and they must be found again.
+    this.tags = tags && [...tags]
     this.created = created
     this.took = took
     this.failed = failed

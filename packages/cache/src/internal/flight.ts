@@ -180,7 +180,7 @@ export class Flight<K, V> implements LoadContext<K, V>, Frame, Link {
   /** Does what it brings have a tag that was invalidated? */
   isVoid(tags: readonly string[] | undefined = this.tags): boolean {
     const { voided } = this
-    return voided !== undefined && !!tags?.some((tag) => voided.has(tag))
+    return voided !== undefined && Array.isArray(tags) && tags.some((tag) => voided.has(tag))
   }
 }
 

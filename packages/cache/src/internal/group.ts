@@ -1,5 +1,5 @@
 import { type CancellationToken, CancellationTokenSource } from '@uno-async/core'
-import type { AsyncCacheOptions, LoadContext } from '../types.js'
+import type { AsyncCacheOptions, LoadContext, Loader } from '../types.js'
 import { isError, outcomes } from './outcomes.js'
 
 type LoadMany<K, V> = NonNullable<AsyncCacheOptions<K, V>['loadMany']>
@@ -15,6 +15,7 @@ interface Member<K, V> {
 export class Group<K, V> {
   readonly #loadMany: LoadMany<K, V>
   readonly #members: Member<K, V>[] = []
+  readonly #ready: (() => void)[] = [] // begin when all can
   #awaited = 1 // who may still join, and the one who opened it
 
   constructor(loadMany: LoadMany<K, V>) {
@@ -25,15 +26,24 @@ export class Group<K, V> {
     this.#awaited++
   }
 
+  /** Puts off a load until all can begin: what others still wait for shall not take its time. */
+  defers(begin: () => void): boolean {
+    if (!this.#awaited) return false
+    this.#ready.push(begin)
+    this.skip()
+    return true
+  }
+
   readonly load = (key: K, { token }: LoadContext<K, V>): Promise<V> =>
     new Promise((resolve, reject) => {
       this.#members.push({ key, token, resolve, reject })
-      this.skip()
     })
 
   /** One less to wait for. */
   skip(): void {
-    if (!--this.#awaited) void this.#dispatch()
+    if (--this.#awaited) return
+    for (const begin of this.#ready) begin()
+    void this.#dispatch()
   }
 
   async #dispatch(): Promise<void> {
@@ -62,3 +72,13 @@ export class Group<K, V> {
     }
   }
 }
+
+/** A group of its own for each load. */
+export const alone =
+  <K, V>(loadMany: LoadMany<K, V>): Loader<K, V> =>
+  (key, context) => {
+    const group = new Group(loadMany)
+    const loaded = group.load(key, context)
+    group.skip()
+    return loaded
+  }

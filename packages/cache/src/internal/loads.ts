@@ -11,7 +11,7 @@ import type { AskOptions, CacheEntry, GetOptions, Loader } from '../types.js'
 import { checkAsk, checkTags } from './check.js'
 import { Details, type Entry } from './entry.js'
 import { Flight, type Waiter } from './flight.js'
-import { Group } from './group.js'
+import { alone, type Group } from './group.js'
 import { List, unlink } from './list.js'
 import type { Memory } from './memory.js'
 import type { Settings } from './settings.js'
@@ -34,7 +34,7 @@ export class Loads<K, V> {
     const { load, loadMany } = settings
     this.#settings = settings
     this.#memory = memory
-    this.#load = load ?? (loadMany && ((key, context) => new Group(loadMany).load(key, context)))
+    this.#load = load ?? (loadMany && alone(loadMany))
   }
 
   /** How many there are, those apart of which nothing will be kept. */
@@ -256,7 +256,7 @@ export class Loads<K, V> {
         flight.previous = { value: value as V, age }
         if (!flight.over && age - lasts < this.#settings.staleWhileRevalidate) {
           flight.answer(value as V, 'store', fresh ? 'fresh' : 'stale', age, isForced)
-          if (!flight.count && fresh) this.#end(flight)
+          if (!flight.count && (fresh || flight.load === missing)) this.#end(flight)
           else if (!flight.count) {
             flight.background = true
             this.#pin(flight)
@@ -271,9 +271,9 @@ export class Loads<K, V> {
     this.#run(flight)
   }
 
-  /** Calls the loader, unless the flight is over: those who load together need not wait for it then. */
+  /** Calls the loader, unless the flight is over; those who load together begin together. */
   #run(flight: Flight<K, V>): void {
-    if (flight.over) return flight.group?.skip()
+    if (flight.group?.defers(() => this.#run(flight)) || flight.over) return
     const { loadTimeout: timeout, refreshAhead } = this.#settings
     if (refreshAhead === 'probabilistic') flight.since = performance.now()
     this.stats.loads++
@@ -282,14 +282,14 @@ export class Loads<K, V> {
       token.onCancelled(() => this.#fail(flight, token.error))
     }
     let result: V | PromiseLike<V>
+    let later: boolean
     try {
       result = flight.run()
+      later = typeof (result as PromiseLike<V> | null)?.then === 'function'
     } catch (error) {
       return this.#fail(flight, error)
     }
-    if (typeof (result as PromiseLike<V> | null)?.then !== 'function') {
-      return this.#done(flight, result as V)
-    }
+    if (!later) return this.#done(flight, result as V)
     Promise.resolve(result).then(
       (value) => this.#done(flight, value),
       (error) => this.#fail(flight, error),
@@ -323,7 +323,7 @@ export class Loads<K, V> {
 
   #fail(flight: Flight<K, V>, error: unknown): void {
     if (flight.over) return
-    const { entry, pinned } = flight
+    const { entry, pinned, tags } = flight
     const { key, freshUntil = Infinity } = entry
     const { staleIfError, refreshBackoff, errorTtl } = this.#settings
     const memory = this.#memory
@@ -332,10 +332,10 @@ export class Loads<K, V> {
     if (old) {
       entry.details ??= new Details()
       entry.details.failure = { error, retryAt: now + refreshBackoff }
-    } else if (flight.current) {
+    } else if (flight.current && !flight.isVoid()) {
       try {
         const ttl = typeof errorTtl === 'function' ? errorTtl(error, key) : errorTtl
-        const failed = new Details(undefined, 0, 0, true)
+        const failed = new Details(tags, 0, 0, true)
         memory.keep(key, error as V, checkMilliseconds('errorTtl', ttl), 0, failed, flight)
       } catch (thrown) {
         memory.report(thrown, key, 'load')

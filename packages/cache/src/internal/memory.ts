@@ -129,8 +129,8 @@ export class Memory<K, V> {
     const created = tier ? Date.now() : 0
     const asked = flight ? flight.asked : created
     const took = flight?.since === undefined ? 0 : performance.now() - flight.since
-    const plain = !tags && !created && !took
-    this.keep(key, value, ttl, 0, plain ? undefined : new Details(tags, created, took), flight)
+    const details = tags || created || took ? new Details(tags, created, took) : undefined
+    this.keep(key, value, ttl, 0, details, flight)
     if (!tier || flight?.current === false) return
     const keep = ttl + this.#grace
     const envelope = {
@@ -139,7 +139,7 @@ export class Memory<K, V> {
       asked,
       created,
       ttl: ttl === Infinity ? null : ttl,
-      tags,
+      tags: details?.tags,
     } as const
     return this.track(keep > 0 ? tier.write(key, envelope, keep) : tier.delete(key))
   }

@@ -6,13 +6,19 @@ export function isError(value: unknown): value is Error {
   return value instanceof Error || Object.prototype.toString.call(value) === '[object Error]'
 }
 
+/** Of another realm, or another make, too. */
+function isMap<T, R>(result: BatchResult<T, R>): result is ReadonlyMap<T, R | Error> {
+  const { has, get } = (result ?? {}) as Partial<ReadonlyMap<T, R>>
+  return typeof has === 'function' && typeof get === 'function'
+}
+
 /** Tells of each item how it went; throws if the result does not answer the items. */
 export function outcomes<T, R>(
   who: string,
   items: readonly T[],
   result: BatchResult<T, R>,
 ): (item: T, index: number) => R | Error {
-  if (result instanceof Map) {
+  if (isMap(result)) {
     return (item) =>
       result.has(item)
         ? (result.get(item) as R | Error)

@@ -25,6 +25,7 @@ type Phase = 'store-get' | 'store-set'
 /** What is to be written to one key, or deleted. */
 interface Write {
   op: () => unknown
+  isSet: boolean
   done: Promise<unknown>
 }
 
@@ -75,7 +76,8 @@ export class Tier<K, V> {
       const found = await get(id)
       if (found === undefined || found === null) return
       const { uno, asked, created, ttl, tags = [] } = found
-      if (uno !== 1 || !(asked <= created) || !(ttl === null || ttl >= 0) || !Array.isArray(tags)) {
+      const timed = [asked, created, ttl ?? 0].every(Number.isFinite) && asked <= created
+      if (uno !== 1 || !timed || !(ttl === null || ttl >= 0) || !Array.isArray(tags)) {
         throw new TypeError('The second tier holds something that is not ours')
       }
       if (created > Date.now() + MAX_SKEW) return
@@ -86,11 +88,10 @@ export class Tier<K, V> {
 
   write(key: K, envelope: Envelope<V>, keep: Milliseconds): Promise<unknown> {
     const id = this.idOf(key)
-    return this.#queue(id, key, () => this.#set(id, envelope, keep))
+    return this.#queue(id, key, () => this.#set(id, envelope, keep), true)
   }
 
-  delete(key: K): Promise<unknown> {
-    const id = this.idOf(key)
+  delete(key: K, id: string = this.idOf(key)): Promise<unknown> {
     return this.#queue(id, key, () => this.#store.delete(id))
   }
 
@@ -123,14 +124,15 @@ export class Tier<K, V> {
     if (stored === false) throw new Error('The second tier has not stored it')
   }
 
-  #queue(id: string, key: K, op: () => unknown): Promise<unknown> {
+  #queue(id: string, key: K, op: () => unknown, isSet = false): Promise<unknown> {
     const waiting = this.#waiting.get(id)
     if (waiting) {
       waiting.op = op
+      waiting.isSet = isSet
       return waiting.done
     }
     const before = this.#last.get(id) ?? this.#clearing
-    const write = { op } as Write
+    const write = { op, isSet } as Write
     if (before) this.#waiting.set(id, write)
     write.done = this.#after(before, key, 'store-set', async () => {
       if (this.#waiting.get(id) === write) this.#waiting.delete(id)
@@ -138,6 +140,8 @@ export class Tier<K, V> {
       this.#doubtful.set(id, nth)
       await write.op()
       if (this.#doubtful.get(id) === nth) this.#doubtful.delete(id)
+      // It had timed out, and something newer was written, which it may have overwritten.
+      else if (write.isSet) void this.#memory.track(this.delete(key, id))
     })
     const { done } = write
     this.#last.set(id, done)
