@@ -175,7 +175,8 @@ export class KeyedLock<K = string> implements Disposable {
   }
 
   async #several(keys: readonly K[], options?: AcquireOptions): Promise<Lease> {
-    const { signal, timeout = Infinity } = checkOptions(options)
+    const { timeout = Infinity, ...given } = checkOptions(options)
+    const { signal } = given
     const deadline = performance.now() + checkMilliseconds('timeout', timeout)
     CancellationToken.from(signal).throwIfCancelled()
     if (this.#closed) throw this.#closedError()
@@ -190,7 +191,7 @@ export class KeyedLock<K = string> implements Disposable {
       for (const permits of all) permits.refuseDeadlock()
       for (const permits of all) {
         const lease = permits.line({
-          ...options,
+          ...given,
           timeout: timeout && Math.max(0, deadline - performance.now()),
           onTimeout: () => permits.timeoutError(timeout),
         })

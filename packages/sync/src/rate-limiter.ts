@@ -20,7 +20,7 @@ import {
 } from '@uno-async/core'
 import { span } from './internal/clock.js'
 import { Bucket, checkRate, type Rate, Window } from './internal/rate.js'
-import { RateRequest, refusal } from './internal/rate-request.js'
+import { due, RateRequest, refusal } from './internal/rate-request.js'
 import { acquire, run } from './internal/run.js'
 import { Store, type StoreDecision } from './internal/store.js'
 import { checkCount, checkName, checkString } from './options.js'
@@ -389,9 +389,9 @@ export class RateLimiter implements Disposable {
     return this.name ? `RateLimiter "${this.name}"` : 'RateLimiter'
   }
 
-  #limited(retryAfter: Milliseconds, cause?: unknown): RateLimitError {
-    const message = `${this.#title}: not before ${span(retryAfter)}`
-    return new RateLimitError(message, { retryAfter, cause })
+  #limited(wait: Milliseconds, cause?: unknown): RateLimitError {
+    const message = `${this.#title}: not before ${span(wait)}`
+    return new RateLimitError(message, { retryAfter: due(wait), cause })
   }
 
   #closedError(): ClosedError {

@@ -187,15 +187,13 @@ class Watch implements Observer {
     trace.alarm.token.onCancelled(() => this.#warn(kind, hold, trace))
   }
 
-  /** Does who asks hold what those wait for, over however many others, who hold what it asks for? */
+  /** Does what is asked for belong to who waits, over however many others, for what this flow holds? */
   #inCircle(hold: Hold, { flow }: Trace): boolean {
-    const mine = held(flow)
-    if (!mine.size) return false
-    const seen = new Set([hold.permits])
-    for (const permits of seen) {
-      if (mine.has(permits)) return true
-      for (const [other, { flow }] of this.#waiting) {
-        if (held(flow).has(permits)) seen.add(other.permits)
+    const mine = held(flow) // and what those hold who wait for it
+    for (const permits of mine) {
+      if (permits === hold.permits) return true
+      for (const { tag } of permits.queue ?? []) {
+        for (const theirs of held(this.#waiting.get(tag)?.flow)) mine.add(theirs)
       }
     }
     return false

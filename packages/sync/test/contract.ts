@@ -67,6 +67,19 @@ export function lockContract(
       expect(order).toEqual([1, 2, 3, 4])
     })
 
+    it('goes by the options as they were at the call', async () => {
+      const lock = make()
+      const lease = await lock.acquire()
+      const [mine, other] = [new CancellationTokenSource(), new CancellationTokenSource()]
+      const options = { signal: mine.token, label: 'mine' }
+      const running = lock.run((token) => token, options)
+      Object.assign(options, { signal: other.token, label: 'other' })
+      other.cancel()
+      expect(lock.inspect()?.waiters).toMatchObject([{ label: 'mine' }])
+      lease.release()
+      expect(await running).toBe(mine.token)
+    })
+
     it('hands over in the same tick: neither tryAcquire nor acquire gets in between', async () => {
       const lock = make()
       const first = await lock.acquire({ label: 'first' })

@@ -173,6 +173,18 @@ describe('watchPrimitives', () => {
     expect(watched.warnings).toEqual([])
   })
 
+  it('looks only at who waits for what the flow holds', { timeout: 10_000 }, async () => {
+    using watched = watch()
+    const shared = new AsyncLock({ name: 'shared' })
+    const lease = shared.tryAcquire() as Lease
+    const own = Array.from({ length: 20_000 }, () => new AsyncLock())
+    const flows = own.map((lock) => lock.run(() => shared.run(() => {})))
+    expect(shared.waiting).toBe(20_000)
+    lease.release()
+    await Promise.all(flows)
+    expect(watched.warnings).toEqual([])
+  })
+
   it('warns of a lease that was collected while it was held', async () => {
     vi.useRealTimers()
     using watched = watch()

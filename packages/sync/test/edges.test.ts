@@ -220,6 +220,19 @@ describe('a hundred thousand waiters', { timeout: 60_000 }, () => {
     await all
     expect(semaphore.available).toBe(1)
   })
+
+  it('join behind a heavy one, though there would be enough for them', async () => {
+    const semaphore = new AsyncSemaphore(2)
+    const lease = semaphore.tryAcquire() as Lease
+    const heavy = semaphore.acquire({ weight: 2 })
+    const light = Array.from({ length: N / 4 }, () => semaphore.acquire())
+    const urgent = await semaphore.acquire({ priority: 1 })
+    expect([semaphore.waiting, semaphore.tryAcquire()]).toEqual([1 + N / 4, undefined])
+    for (const each of [urgent, lease]) each.release()
+    ;(await heavy).release()
+    for (const each of light) (await each).release()
+    expect(semaphore.available).toBe(2)
+  })
 })
 
 describe('AsyncLock', () => {

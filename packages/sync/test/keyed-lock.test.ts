@@ -68,6 +68,20 @@ describe('KeyedLock', () => {
     expect(lock.size).toBe(0)
   })
 
+  it('takes all of several keys by the options as they were at the call', async () => {
+    const lock = new KeyedLock()
+    const first = await lock.acquire('a')
+    const second = await lock.acquire('b')
+    const options = { label: 'mine', priority: 1 }
+    const both = lock.acquire(['a', 'b'], options)
+    Object.assign(options, { label: 'other', priority: 0 })
+    first.release()
+    await flush()
+    expect(lock.inspect('b')?.waiters).toMatchObject([{ label: 'mine', priority: 1 }])
+    second.release()
+    ;(await both).release()
+  })
+
   it('counts who may wait by key', async () => {
     const lock = new KeyedLock({ maxWaiting: 1 })
     const leases = [lock.tryAcquire('a'), lock.tryAcquire('b')]

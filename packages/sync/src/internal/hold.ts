@@ -9,6 +9,7 @@ export class Hold implements Lease {
   readonly permits: Permits
   readonly weight: number
   readonly label: string | undefined
+  priority = 0 // of who waits
   held = false
   since = 0 // when it was granted
   // Among the holders of `permits`:

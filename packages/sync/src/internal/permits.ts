@@ -87,6 +87,7 @@ export class Permits {
     if (this.waiting >= this.maxWaiting) {
       throw new QueueFullError(`${this.title} is full: ${this.state()}`)
     }
+    hold.priority = priority
     const waiting = (this.queue ??= new WaitQueue(line)).wait({
       signal,
       timeout,
@@ -122,8 +123,8 @@ export class Permits {
     if (!this.queue?.size) return true
     this.pump() // who is cancelled, but was not told yet, is in nobody's way
     if (weight > this.capacity - this.held) return false
-    for (const waiting of this.queue) return priority > waiting.priority
-    return true
+    const { head } = this.queue // not its iterator, which copies the line
+    return !head || priority > head.priority
   }
 
   grant(hold: Hold, now: number): Lease {

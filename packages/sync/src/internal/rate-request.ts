@@ -30,8 +30,14 @@ export class RateRequest implements Lease {
   }
 }
 
-export const refusal = (retryAfter: Milliseconds, remaining = 0): RateDecision => ({
+export const refusal = (wait: Milliseconds, remaining = 0): RateDecision => ({
   allowed: false,
   remaining,
-  retryAfter,
+  retryAfter: due(wait),
 })
+
+/**
+ * What is said of a wait. A turn comes a hair early for what rounding took away: 99.999999 ms would be 99 for
+ * setTimeout, and whoever comes back then is refused once more. So up, to what still reads as a number of milliseconds.
+ */
+export const due = (wait: Milliseconds): Milliseconds => Math.ceil(wait * 1e5) / 1e5

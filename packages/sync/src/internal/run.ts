@@ -1,4 +1,5 @@
 import {
+  type Cancellation,
   CancellationToken,
   type CancellationTokenSource,
   captureContext,
@@ -34,12 +35,13 @@ export function run<R>(
 ): Promise<Awaited<R>> {
   try {
     checkFunction('body', body)
+    const signal = options?.signal // now: the caller may use the object for the next call
     const lease = door.enter(options)
     if (!(lease instanceof Promise)) {
-      return Promise.resolve(use(lease, body, options, hold)) as Promise<Awaited<R>>
+      return Promise.resolve(use(lease, body, signal, hold)) as Promise<Awaited<R>>
     }
     const inContext = captureContext()
-    return lease.then((granted) => inContext(() => use(granted, body, options, hold))) as Promise<
+    return lease.then((granted) => inContext(() => use(granted, body, signal, hold))) as Promise<
       Awaited<R>
     >
   } catch (error) {
@@ -50,11 +52,11 @@ export function run<R>(
 function use<R>(
   lease: Lease,
   body: Body<R>,
-  options: Request | undefined,
+  signal: Cancellation | undefined,
   hold: Hold | undefined,
 ): R | PromiseLike<R> {
   return ending(() => {
-    const token = CancellationToken.from(options?.signal)
+    const token = CancellationToken.from(signal)
     token.throwIfCancelled() // it may have been since the grant
     return hold ? hold(lease, () => body(lease, token)) : body(lease, token)
   }, lease)
