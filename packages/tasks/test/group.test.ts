@@ -806,6 +806,30 @@ describe('startTask', () => {
     expect(await failureOf(group[Symbol.asyncDispose]())).toBe(boom)
   })
 
+  it('leaves a failure before ready to the group, if nobody awaits the start', async () => {
+    const group = new TaskGroup()
+    void group.startTask(reject(boom))
+    await vi.advanceTimersByTimeAsync(1)
+    expect(await failureOf(group[Symbol.asyncDispose]())).toBe(boom)
+    const seen = new TaskGroup()
+    const start = seen.startTask(reject(boom))
+    await vi.advanceTimersByTimeAsync(1)
+    expect(await failureOf(start)).toBe(boom)
+    await seen[Symbol.asyncDispose]()
+  })
+
+  it('leaves a failure after what was passed to ready rejected to the group', async () => {
+    const group = new TaskGroup()
+    const start = group.startTask(async (_, ready: (value: unknown) => void) => {
+      ready(Promise.reject(bang))
+      await delay(0)
+      throw boom
+    })
+    expect(await failureOf(start)).toBe(bang)
+    await vi.advanceTimersByTimeAsync(1)
+    expect(await failureOf(group[Symbol.asyncDispose]())).toBe(boom)
+  })
+
   it('counts as ready at once, whatever was passed to ready', async () => {
     const group = new TaskGroup()
     const start = group.startTask(async (_, ready: (value: Promise<number>) => void) => {
