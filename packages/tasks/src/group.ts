@@ -246,7 +246,7 @@ export class TaskGroup implements AsyncDisposable {
     this.#stopping = true
     this.#cancel(reason)
     this.#check()
-    if (this.#tasks.size && !this.#isOwnTask()) await this.#tasks.whenIdle()
+    while (this.#tasks.size && !this.#isOwnTask()) await this.#tasks.whenIdle()
   }
 
   /** What runs here, as plain data: groups made in the body first, then the tasks, each oldest first. */

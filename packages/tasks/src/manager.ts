@@ -214,7 +214,8 @@ export class TaskManager implements AsyncDisposable {
         }
         group.abandon(group.handles)
       })
-      await group.cancel(reason)
+      do await group.cancel(reason)
+      while (group.size) // somebody heard of the end of the last task first, and adopted more
       own.close()
       for (const error of group.takeUnseen()) errors.push(error) // too many to be arguments
       await group[Symbol.asyncDispose]()

@@ -868,6 +868,17 @@ describe('startTask', () => {
 })
 
 describe('adopt', () => {
+  it('is waited for by cancel(), also if the end of the last task is the reason for it', async () => {
+    const group = new TaskGroup()
+    let undone = false
+    const undo = () => delay(5).then(() => void (undone = true))
+    group.createTask(forever).catch(() => void group.adopt(undo()))
+    const cancelled = group.cancel().then(() => [group.size, undone])
+    await vi.runAllTimersAsync()
+    expect(await cancelled).toEqual([0, true])
+    await group.join()
+  })
+
   it('awaits a promise with the rest, and cannot cancel it', async () => {
     const group = new TaskGroup({ concurrency: 1 })
     const task = group.adopt(

@@ -118,6 +118,28 @@ describe('shutdown', () => {
     expect(report.abandoned.map(({ name }) => name)).toEqual(['deaf'])
   })
 
+  it('reports the failure of what was adopted when the last task had ended', async () => {
+    const manager = new TaskManager()
+    const group = manager.createGroup('mail')
+    const undo = () => delay(5).then(() => Promise.reject(boom))
+    group.createTask(forever).catch(() => void group.adopt(undo()))
+    const shutdown = manager.shutdown()
+    await vi.runAllTimersAsync()
+    expect(await shutdown).toMatchObject({ cancelled: 1, errors: [boom] })
+    expect(group.state).toBe('closed')
+  })
+
+  it('abandons what was adopted then, if it takes too long', async () => {
+    const manager = new TaskManager()
+    const group = manager.createGroup('mail')
+    group.createTask(forever).catch(() => {
+      group.adopt(new Promise(() => {}), { name: 'undo' })
+    })
+    const shutdown = manager.shutdown({ grace: 100 })
+    await vi.runAllTimersAsync()
+    expect((await shutdown).abandoned).toMatchObject([{ name: 'undo' }])
+  })
+
   it('rejects for bad options', async () => {
     const manager = new TaskManager()
     await expect(manager.shutdown({ grace: -1 })).rejects.toThrow(RangeError)
