@@ -1068,6 +1068,21 @@ describe('stragglers', () => {
 })
 
 describe('a task', () => {
+  it('that has a timeout is cancelled for whatever reason, NaN among them', async () => {
+    const group = new TaskGroup()
+    const task = group.createTask(forever, { timeout: 1_000 })
+    await group.cancel(Number.NaN)
+    await group.join()
+    expect(task.state).toBe('cancelled')
+    const controller = new AbortController()
+    const onProgress = vi.fn()
+    const { signal } = controller
+    const run = runTasks([forever], { signal, taskTimeout: 1_000, onProgress })
+    controller.abort(Number.NaN)
+    expect(await failureOf(run)).toMatchObject({ code: 'ABORT_ERR', cause: Number.NaN })
+    expect(onProgress).toHaveBeenCalledWith(expect.objectContaining({ failed: 0 }))
+  })
+
   it('tells its name, state and outcome', async () => {
     await TaskGroup.run(
       async (group) => {
