@@ -131,7 +131,7 @@ export class TaskHandle implements Task<unknown>, Place, Frame {
   /** Cancelled by its own timeout, not from outside or by hand? */
   get timedOut(): boolean {
     const { limit, signal } = this.terms
-    return limit < Infinity && !this.stopped && this.token.reason !== signal.reason
+    return limit < Infinity && !this.stopped && !Object.is(this.token.reason, signal.reason)
   }
 
   /** Its failure, if nobody waits any longer for what comes of it after its timeout. */

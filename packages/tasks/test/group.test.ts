@@ -12,6 +12,7 @@ import {
 import {
   cancelOnExit,
   type TaskGroup as Group,
+  runTasks,
   TaskGroup,
   TaskGroupError,
   taskPathOf,
@@ -961,6 +962,24 @@ describe('completed', () => {
 })
 
 describe('stragglers', () => {
+  it('are those too that were adopted when all was cancelled already', async () => {
+    const named: string[] = []
+    const group = new TaskGroup({
+      grace: 10,
+      onStraggler(stragglers) {
+        for (const { name } of stragglers) named.push(name)
+        return 'abandon'
+      },
+    })
+    void group.cancel()
+    group.adopt(new Promise(() => {}), { name: 'undo' })
+    group.adopt(delay(5), { name: 'quick' })
+    const join = group.join()
+    await vi.runAllTimersAsync()
+    await join
+    expect(named).toEqual(['undo'])
+  })
+
   it('are named after their grace, all at once, and waited for', async () => {
     const onStraggler = vi.fn()
     const group = new TaskGroup({ name: 'g', grace: 10, onStraggler })
