@@ -10,7 +10,7 @@ import {
 } from '@uno-async/core'
 import { isEcho } from './errors.js'
 import type { TaskGroup } from './group.js'
-import { checkFlag, checkName } from './internal/check.js'
+import { checkFlag, checkName, nameOf } from './internal/check.js'
 import { type Turn, thisTurn } from './internal/clock.js'
 import { derive, listened, sourceOf } from './internal/derive.js'
 import { nextId } from './internal/id.js'
@@ -94,7 +94,7 @@ export class TaskHandle implements Task<unknown>, Place, Frame {
   }
 
   get name(): string {
-    return (this.givenName ?? this.run.name) || `task-${this.id}`
+    return (this.givenName ?? nameOf(this.run)) || `task-${this.id}`
   }
 
   get label(): string {

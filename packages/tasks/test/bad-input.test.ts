@@ -153,6 +153,19 @@ it.each<[string, Call]>([
   }
 })
 
+it('takes what is called by no string, as stubs of remote functions are, for nameless', async () => {
+  const boom = new Error('boom')
+  for (const name of [Symbol('s'), 5, {}, new Proxy(() => {}, { get: () => () => ({}) })]) {
+    const run = Object.defineProperty(() => Promise.reject(boom), 'name', { value: name })
+    const group = new TaskGroup()
+    const task = group.createTask(run)
+    expect(task.name).toBe(`task-${task.id}`)
+    expect(await group.join().catch((error) => error)).toBe(boom)
+    expect(await new TaskGroup().startTask(run).catch((error) => error)).toBe(boom)
+    expect(await settleTasks([run])).toMatchObject([{ reason: boom, task: { name: 'task-0' } }])
+  }
+})
+
 it('names the hole in an array of tasks', async () => {
   // biome-ignore lint/suspicious/noSparseArray: that is it
   await expect(runTasks([, () => 1] as never)).rejects.toThrow('Expected `tasks[0]`')

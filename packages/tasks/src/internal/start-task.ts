@@ -1,7 +1,7 @@
 import { type CancellationToken, checkFunction, UnoAsyncError } from '@uno-async/core'
 import type { TaskHandle } from '../task.js'
 import type { Task, TaskFunction, TaskOptions } from '../types.js'
-import { checkOptions } from './check.js'
+import { checkOptions, nameOf } from './check.js'
 import { Sight } from './sight.js'
 
 /** Creates a task and waits until it says that it is ready, or ends. */
@@ -23,7 +23,7 @@ export function startTask<T, R>(
         resolve(value)
       }
     })
-    const named = { ...checkOptions(options), name: options.name ?? run.name }
+    const named = { ...checkOptions(options), name: options.name ?? nameOf(run) }
     const task = create((token) => run(token, ready), named)
     created = true
     const handle = task as unknown as TaskHandle
