@@ -77,7 +77,7 @@ export interface TaskGroupOptions {
   grace?: Milliseconds | undefined
   /**
    * Told who ignores its cancellation. `'abandon'` lets the group go on and end without them, as if they took no slot any more;
-   * default `'wait'`.
+   * default `'wait'`. Whoever awaits such a task goes on waiting: a body that must not uses `group.token.race(task)`.
    */
   // biome-ignore lint/suspicious/noConfusingVoidType: a hook may return nothing
   onStraggler?: ((stragglers: readonly TaskInfo[]) => 'wait' | 'abandon' | void) | undefined
