@@ -1056,6 +1056,48 @@ describe('stragglers', () => {
     expect(await failureOf(group.join())).toBe(group.errors[0])
   })
 
+  it('keep nobody waiting, if they are abandoned', async () => {
+    const options = { grace: 10, onStraggler: () => 'abandon' as const }
+    const deaf = () => new Promise<never>(() => {})
+    const stopped = TaskGroup.run((group) => group.createTask(deaf), { ...options, timeout: 5 })
+    const own = TaskGroup.run((group) => group.createTask(deaf, { timeout: 5 }), options)
+    const outcome = TaskGroup.run((group) => {
+      const task = group.createTask(deaf)
+      void task.cancel(boom)
+      return task.outcome()
+    }, options)
+    const start = TaskGroup.run(async (group) => group.startTask(deaf, { timeout: 5 }), options)
+    const late = TaskGroup.run(async (group) => {
+      const task = group.createTask(deaf, { timeout: 5 })
+      await delay(30)
+      return [task.state, await task.outcome()]
+    }, options)
+    const failures = [stopped, own, start, late].map(failureOf)
+    await vi.runAllTimersAsync()
+    for (const failure of failures) expect(await failure).toBeInstanceOf(TimeoutError)
+    expect(await outcome).toMatchObject({ status: 'cancelled', reason: boom })
+  })
+
+  it('have an outcome when they are abandoned, and another if they end after all', async () => {
+    const group = new TaskGroup({
+      grace: 10,
+      onStraggler: () => 'abandon',
+      cancelOnError: false,
+    })
+    const slow = group.createTask(() => delay(50).then(() => 'late'), { timeout: 5 })
+    await vi.advanceTimersByTimeAsync(20)
+    expect(await slow.outcome()).toMatchObject({
+      status: 'rejected',
+      reason: expect.any(TimeoutError),
+      task: { state: 'cancelling' },
+    })
+    await slow.cancel()
+    expect(slow.state).toBe('cancelling')
+    await vi.runAllTimersAsync()
+    expect(await slow.outcome()).toMatchObject({ status: 'fulfilled', value: 'late' })
+    expect(await failureOf(group.join())).toBeInstanceOf(TimeoutError)
+  })
+
   it('give up their slots, if they are abandoned', async () => {
     const group = new TaskGroup({ concurrency: 1, grace: 10, onStraggler: () => 'abandon' })
     const stuck = group.createTask(() => delay(100))
