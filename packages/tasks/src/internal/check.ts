@@ -14,10 +14,14 @@ export function checkName(name: unknown): void {
   }
 }
 
-/** What a function is called. That of a mock or of a stub for a remote one may be anything, and is then none. */
+/** What a function is called. That of a mock or of a stub for a remote one may be anything, or throw, and is then none. */
 export function nameOf(run: { readonly name: unknown }): string {
-  const { name } = run
-  return typeof name === 'string' ? name : ''
+  try {
+    const { name } = run
+    return typeof name === 'string' ? name : ''
+  } catch {
+    return ''
+  }
 }
 
 export function checkFlag(option: string, value: unknown): void {
