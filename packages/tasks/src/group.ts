@@ -197,6 +197,7 @@ export class TaskGroup implements AsyncDisposable {
     const { name = '' } = checkOptions(options)
     const task = this.#add(() => promise, { name }, { ...this.#terms, free: true })
     execute(task)
+    if (task.state === 'cancelling') this.cancelling(task) // of a token that was cancelled, nobody is told
     return task as Task<unknown> as Task<T>
   }
 
@@ -246,7 +247,7 @@ export class TaskGroup implements AsyncDisposable {
     this.#stopping = true
     this.#cancel(reason)
     this.#check()
-    if (this.#tasks.size && !this.#isOwnTask()) await this.#tasks.whenIdle()
+    while (this.#tasks.size && !this.#isOwnTask()) await this.#tasks.whenIdle()
   }
 
   /** What runs here, as plain data: groups made in the body first, then the tasks, each oldest first. */
@@ -310,8 +311,7 @@ export class TaskGroup implements AsyncDisposable {
     this.#checkOpen()
     terms ??= options.service ? this.#serve() : this.#terms
     const task = new TaskHandle(this, run, options, terms)
-    const watched = options.signal || this.observer || this.#settings.grace < Infinity
-    this.#tasks.add(task, !!watched)
+    this.#tasks.add(task, !!(options.signal || this.observer || this.#settings.grace < Infinity))
     return task
   }
 

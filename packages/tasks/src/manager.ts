@@ -154,7 +154,8 @@ export class TaskManager implements AsyncDisposable {
    *
    * @param options - `grace`: milliseconds a group may take once it is told, default `Infinity`; who runs on after
    *   that is abandoned, and named in the report. When that time is over for the first time, all that are left are
-   *   told at once: so it takes twice as long at most. `reason`: for the tasks
+   *   told at once: so it takes twice as long at most, and once more for services that wait for who is late. `reason`:
+   *   for the tasks
    * @throws TypeError, RangeError; an error if without `grace` a task of its own asks, which would wait for itself
    *   (after its first `await` that is known only with async context enabled): the shutdown goes on all the same
    */
@@ -206,16 +207,23 @@ export class TaskManager implements AsyncDisposable {
     const end = async (group: TaskGroup): Promise<void> => {
       told.add(group)
       cancelled += handlesIn([group]).length
-      const own = patienceOf(grace)
-      own.token.onCancelled(() => {
-        for (const { info } of handlesIn([group])) {
-          abandoned.push(info)
-          observer?.('straggler', info)
-        }
-        group.abandon(group.handles)
-      })
-      await group.cancel(reason)
-      own.close()
+      let own: CancellationTokenSource | undefined
+      const beginGrace = (): void => {
+        own = patienceOf(grace)
+        own.token.onCancelled(() => {
+          const late = [...group.handles].filter(({ token }) => token.cancelled)
+          for (const { info } of handlesIn(late)) {
+            abandoned.push(info)
+            observer?.('straggler', info)
+          }
+          group.abandon(late)
+          if (group.size) beginGrace() // of its services, which were told only now
+        })
+      }
+      beginGrace()
+      do await group.cancel(reason)
+      while (group.size) // somebody heard of the end of the last task first, and adopted more
+      own?.close()
       for (const error of group.takeUnseen()) errors.push(error) // too many to be arguments
       await group[Symbol.asyncDispose]()
     }
@@ -250,10 +258,10 @@ export function getTaskManager(): TaskManager {
   return (shared.manager ??= new TaskManager()) as TaskManager
 }
 
-/** The tasks in these groups, and in those that were made in them, however deep. */
-function handlesIn(groups: Iterable<TaskGroup>): TaskHandle[] {
+/** The tasks in these groups or among these tasks, and in groups that were made in them, however deep. */
+function handlesIn(places: Iterable<TaskGroup | TaskHandle>): TaskHandle[] {
   const found: TaskHandle[] = []
-  const line: (TaskGroup | TaskHandle)[] = [...groups].reverse()
+  const line: (TaskGroup | TaskHandle)[] = [...places].reverse()
   for (let at = line.pop(); at; at = line.pop()) {
     if ('handles' in at) for (const task of [...at.handles].reverse()) line.push(task)
     else found.push(at)

@@ -10,7 +10,7 @@ import {
 } from '@uno-async/core'
 import { isEcho } from './errors.js'
 import type { TaskGroup } from './group.js'
-import { checkFlag, checkName } from './internal/check.js'
+import { checkFlag, checkName, nameOf } from './internal/check.js'
 import { type Turn, thisTurn } from './internal/clock.js'
 import { derive, listened, sourceOf } from './internal/derive.js'
 import { nextId } from './internal/id.js'
@@ -60,6 +60,7 @@ export class TaskHandle implements Task<unknown>, Place, Frame {
   stopped = false // by cancel()
   seen = false // somebody will hear of its failure
   abandoned = false
+  left = false // and whoever waits for it is told of its cancellation
   value: unknown = undefined // in the end; or its error
   groups: Set<TaskGroup> | undefined = undefined
   next: TaskHandle | undefined = undefined
@@ -94,7 +95,7 @@ export class TaskHandle implements Task<unknown>, Place, Frame {
   }
 
   get name(): string {
-    return (this.givenName ?? this.run.name) || `task-${this.id}`
+    return (this.givenName ?? nameOf(this.run)) || `task-${this.id}`
   }
 
   get label(): string {
@@ -131,7 +132,7 @@ export class TaskHandle implements Task<unknown>, Place, Frame {
   /** Cancelled by its own timeout, not from outside or by hand? */
   get timedOut(): boolean {
     const { limit, signal } = this.terms
-    return limit < Infinity && !this.stopped && this.token.reason !== signal.reason
+    return limit < Infinity && !this.stopped && !Object.is(this.token.reason, signal.reason)
   }
 
   /** Its failure, if nobody waits any longer for what comes of it after its timeout. */
@@ -199,9 +200,11 @@ export class TaskHandle implements Task<unknown>, Place, Frame {
     return this.cancel()
   }
 
-  /** How it ended. */
+  /** How it ended; of one that was abandoned, and has not, how it was told to. */
   ending(): TaskOutcome<unknown> {
-    const { status, value, info: task } = this
+    const { info: task } = this
+    const value = this.live ? this.token.error : this.value
+    const status = !this.live ? this.status : this.timedOut ? 'rejected' : 'cancelled'
     return status === 'fulfilled'
       ? { status, value: value, task }
       : { status: status as 'rejected', reason: value, task }
@@ -231,6 +234,12 @@ export class TaskHandle implements Task<unknown>, Place, Frame {
     this.tell?.()
   }
 
+  /** Abandoned, it keeps nobody waiting: the body of its group could not end. */
+  leave(): void {
+    this.left = true
+    this.tell?.()
+  }
+
   get live(): boolean {
     return this.status === 'queued' || this.status === 'running'
   }
@@ -241,11 +250,11 @@ export class TaskHandle implements Task<unknown>, Place, Frame {
       this.settled = new Promise((resolve, reject) => {
         this.tell = () => {
           if (this.status === 'fulfilled') resolve(this.value)
-          else reject(this.value)
+          else reject(this.live ? this.token.error : this.value)
         }
       })
       this.settled.catch(noop)
-      if (!this.live) this.tell?.()
+      if (!this.live || this.left) this.tell?.()
     }
     return this.settled
   }

@@ -33,7 +33,8 @@ export interface Task<T> extends PromiseLike<T>, AsyncDisposable {
   /** Native, and the same each time; its rejection is handled already. */
   readonly promise: Promise<T>
   /**
-   * Asks this task alone to stop; one that is queued never starts. Resolves when the task has really ended; never rejects.
+   * Asks this task alone to stop; one that is queued never starts. Resolves when the task has really ended, or its group
+   * has abandoned it; never rejects.
    * Called by the task itself it resolves at once; after its first `await` that is known only with async context
    * enabled. Without it, a task does not await this: it would wait for itself.
    */
@@ -77,7 +78,7 @@ export interface TaskGroupOptions {
   grace?: Milliseconds | undefined
   /**
    * Told who ignores its cancellation. `'abandon'` lets the group go on and end without them, as if they took no slot any more;
-   * default `'wait'`.
+   * default `'wait'`. Whoever awaits such a task is told of its cancellation, as if it had ended by that.
    */
   // biome-ignore lint/suspicious/noConfusingVoidType: a hook may return nothing
   onStraggler?: ((stragglers: readonly TaskInfo[]) => 'wait' | 'abandon' | void) | undefined

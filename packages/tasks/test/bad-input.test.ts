@@ -153,6 +153,29 @@ it.each<[string, Call]>([
   }
 })
 
+describe('a function that is called by no string, as stubs of remote functions are, is nameless', () => {
+  const boom = new Error('boom')
+  const refuse = () => {
+    throw new Error('no name')
+  }
+  const remote = new Proxy(() => {}, { get: () => () => ({}) })
+  it.each<[string, PropertyDescriptor]>([
+    ['a symbol', { value: Symbol('s') }],
+    ['a number', { value: 5 }],
+    ['an object', { value: {} }],
+    ['a proxy', { value: remote }],
+    ['what throws', { get: refuse }],
+  ])('%s', async (_, name) => {
+    const run = Object.defineProperty(() => Promise.reject(boom), 'name', name)
+    const group = new TaskGroup()
+    const task = group.createTask(run)
+    expect(task.name).toBe(`task-${task.id}`)
+    expect(await group.join().catch((error) => error)).toBe(boom)
+    expect(await new TaskGroup().startTask(run).catch((error) => error)).toBe(boom)
+    expect(await settleTasks([run])).toMatchObject([{ reason: boom, task: { name: 'task-0' } }])
+  })
+})
+
 it('names the hole in an array of tasks', async () => {
   // biome-ignore lint/suspicious/noSparseArray: that is it
   await expect(runTasks([, () => 1] as never)).rejects.toThrow('Expected `tasks[0]`')

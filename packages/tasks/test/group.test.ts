@@ -12,6 +12,7 @@ import {
 import {
   cancelOnExit,
   type TaskGroup as Group,
+  runTasks,
   TaskGroup,
   TaskGroupError,
   taskPathOf,
@@ -806,6 +807,30 @@ describe('startTask', () => {
     expect(await failureOf(group[Symbol.asyncDispose]())).toBe(boom)
   })
 
+  it('leaves a failure before ready to the group, if nobody awaits the start', async () => {
+    const group = new TaskGroup()
+    void group.startTask(reject(boom))
+    await vi.advanceTimersByTimeAsync(1)
+    expect(await failureOf(group[Symbol.asyncDispose]())).toBe(boom)
+    const seen = new TaskGroup()
+    const start = seen.startTask(reject(boom))
+    await vi.advanceTimersByTimeAsync(1)
+    expect(await failureOf(start)).toBe(boom)
+    await seen[Symbol.asyncDispose]()
+  })
+
+  it('leaves a failure after what was passed to ready rejected to the group', async () => {
+    const group = new TaskGroup()
+    const start = group.startTask(async (_, ready: (value: unknown) => void) => {
+      ready(Promise.reject(bang))
+      await delay(0)
+      throw boom
+    })
+    expect(await failureOf(start)).toBe(bang)
+    await vi.advanceTimersByTimeAsync(1)
+    expect(await failureOf(group[Symbol.asyncDispose]())).toBe(boom)
+  })
+
   it('counts as ready at once, whatever was passed to ready', async () => {
     const group = new TaskGroup()
     const start = group.startTask(async (_, ready: (value: Promise<number>) => void) => {
@@ -844,6 +869,17 @@ describe('startTask', () => {
 })
 
 describe('adopt', () => {
+  it('is waited for by cancel(), also if the end of the last task is the reason for it', async () => {
+    const group = new TaskGroup()
+    let undone = false
+    const undo = () => delay(5).then(() => void (undone = true))
+    group.createTask(forever).catch(() => void group.adopt(undo()))
+    const cancelled = group.cancel().then(() => [group.size, undone])
+    await vi.runAllTimersAsync()
+    expect(await cancelled).toEqual([0, true])
+    await group.join()
+  })
+
   it('awaits a promise with the rest, and cannot cancel it', async () => {
     const group = new TaskGroup({ concurrency: 1 })
     const task = group.adopt(
@@ -926,6 +962,24 @@ describe('completed', () => {
 })
 
 describe('stragglers', () => {
+  it('are those too that were adopted when all was cancelled already', async () => {
+    const named: string[] = []
+    const group = new TaskGroup({
+      grace: 10,
+      onStraggler(stragglers) {
+        for (const { name } of stragglers) named.push(name)
+        return 'abandon'
+      },
+    })
+    void group.cancel()
+    group.adopt(new Promise(() => {}), { name: 'undo' })
+    group.adopt(delay(5), { name: 'quick' })
+    const join = group.join()
+    await vi.runAllTimersAsync()
+    await join
+    expect(named).toEqual(['undo'])
+  })
+
   it('are named after their grace, all at once, and waited for', async () => {
     const onStraggler = vi.fn()
     const group = new TaskGroup({ name: 'g', grace: 10, onStraggler })
@@ -1002,6 +1056,48 @@ describe('stragglers', () => {
     expect(await failureOf(group.join())).toBe(group.errors[0])
   })
 
+  it('keep nobody waiting, if they are abandoned', async () => {
+    const options = { grace: 10, onStraggler: () => 'abandon' as const }
+    const deaf = () => new Promise<never>(() => {})
+    const stopped = TaskGroup.run((group) => group.createTask(deaf), { ...options, timeout: 5 })
+    const own = TaskGroup.run((group) => group.createTask(deaf, { timeout: 5 }), options)
+    const outcome = TaskGroup.run((group) => {
+      const task = group.createTask(deaf)
+      void task.cancel(boom)
+      return task.outcome()
+    }, options)
+    const start = TaskGroup.run(async (group) => group.startTask(deaf, { timeout: 5 }), options)
+    const late = TaskGroup.run(async (group) => {
+      const task = group.createTask(deaf, { timeout: 5 })
+      await delay(30)
+      return [task.state, await task.outcome()]
+    }, options)
+    const failures = [stopped, own, start, late].map(failureOf)
+    await vi.runAllTimersAsync()
+    for (const failure of failures) expect(await failure).toBeInstanceOf(TimeoutError)
+    expect(await outcome).toMatchObject({ status: 'cancelled', reason: boom })
+  })
+
+  it('have an outcome when they are abandoned, and another if they end after all', async () => {
+    const group = new TaskGroup({
+      grace: 10,
+      onStraggler: () => 'abandon',
+      cancelOnError: false,
+    })
+    const slow = group.createTask(() => delay(50).then(() => 'late'), { timeout: 5 })
+    await vi.advanceTimersByTimeAsync(20)
+    expect(await slow.outcome()).toMatchObject({
+      status: 'rejected',
+      reason: expect.any(TimeoutError),
+      task: { state: 'cancelling' },
+    })
+    await slow.cancel()
+    expect(slow.state).toBe('cancelling')
+    await vi.runAllTimersAsync()
+    expect(await slow.outcome()).toMatchObject({ status: 'fulfilled', value: 'late' })
+    expect(await failureOf(group.join())).toBeInstanceOf(TimeoutError)
+  })
+
   it('give up their slots, if they are abandoned', async () => {
     const group = new TaskGroup({ concurrency: 1, grace: 10, onStraggler: () => 'abandon' })
     const stuck = group.createTask(() => delay(100))
@@ -1033,6 +1129,21 @@ describe('stragglers', () => {
 })
 
 describe('a task', () => {
+  it('that has a timeout is cancelled for whatever reason, NaN among them', async () => {
+    const group = new TaskGroup()
+    const task = group.createTask(forever, { timeout: 1_000 })
+    await group.cancel(Number.NaN)
+    await group.join()
+    expect(task.state).toBe('cancelled')
+    const controller = new AbortController()
+    const onProgress = vi.fn()
+    const { signal } = controller
+    const run = runTasks([forever], { signal, taskTimeout: 1_000, onProgress })
+    controller.abort(Number.NaN)
+    expect(await failureOf(run)).toMatchObject({ code: 'ABORT_ERR', cause: Number.NaN })
+    expect(onProgress).toHaveBeenCalledWith(expect.objectContaining({ failed: 0 }))
+  })
+
   it('tells its name, state and outcome', async () => {
     await TaskGroup.run(
       async (group) => {

@@ -92,6 +92,27 @@ it('keeps no finished task, its value or its function', async () => {
   await group.join()
 })
 
+it('keeps nothing of tasks whose end was read, however long the reader is behind', async () => {
+  const group = new TaskGroup()
+  const refs: WeakRef<object>[] = []
+  const create = () =>
+    group.createTask(() => {
+      const value = {}
+      refs.push(new WeakRef(value))
+      return value
+    })
+  const ends = group.completed()
+  void create()
+  for (let n = 0; n < 100; n++) {
+    void create()
+    await ends.next()
+  }
+  await turn()
+  gc()
+  expect(refs.filter((ref) => ref.deref()).length).toBeLessThan(10)
+  await group.cancel()
+})
+
 it('keeps no group by an error', async () => {
   const error = new Error('boom')
   const make = async () => {

@@ -118,6 +118,46 @@ describe('shutdown', () => {
     expect(report.abandoned.map(({ name }) => name)).toEqual(['deaf'])
   })
 
+  it('reports the failure of what was adopted when the last task had ended', async () => {
+    const manager = new TaskManager()
+    const group = manager.createGroup('mail')
+    const undo = () => delay(5).then(() => Promise.reject(boom))
+    group.createTask(forever).catch(() => void group.adopt(undo()))
+    const shutdown = manager.shutdown()
+    await vi.runAllTimersAsync()
+    expect(await shutdown).toMatchObject({ cancelled: 1, errors: [boom] })
+    expect(group.state).toBe('closed')
+  })
+
+  it('gives services their grace too, after those they serve', async () => {
+    const manager = new TaskManager()
+    const group = manager.createGroup('mail')
+    group.createTask(() => new Promise(() => {}), { name: 'deaf' })
+    let closed = false
+    const close = () => delay(50).then(() => void (closed = true))
+    group.createTask((token) => forever(token).catch(close), { service: true })
+    const hung = group.createTask(() => new Promise(() => {}), { name: 'hung', service: true })
+    const shutdown = manager
+      .shutdown({ grace: 100 })
+      .then(({ abandoned }) => [closed, ...abandoned.map(({ name, state }) => [name, state])])
+    await vi.advanceTimersByTimeAsync(99)
+    expect(hung.state).toBe('running')
+    await vi.advanceTimersByTimeAsync(101)
+    expect(await shutdown).toEqual([true, ['deaf', 'cancelling'], ['hung', 'cancelling']])
+    expect(vi.getTimerCount()).toBe(0)
+  })
+
+  it('abandons what was adopted then, if it takes too long', async () => {
+    const manager = new TaskManager()
+    const group = manager.createGroup('mail')
+    group.createTask(forever).catch(() => {
+      group.adopt(new Promise(() => {}), { name: 'undo' })
+    })
+    const shutdown = manager.shutdown({ grace: 100 })
+    await vi.runAllTimersAsync()
+    expect((await shutdown).abandoned).toMatchObject([{ name: 'undo' }])
+  })
+
   it('rejects for bad options', async () => {
     const manager = new TaskManager()
     await expect(manager.shutdown({ grace: -1 })).rejects.toThrow(RangeError)

@@ -14,6 +14,16 @@ export function checkName(name: unknown): void {
   }
 }
 
+/** What a function is called. That of a mock or of a stub for a remote one may be anything, or throw, and is then none. */
+export function nameOf(run: { readonly name: unknown }): string {
+  try {
+    const { name } = run
+    return typeof name === 'string' ? name : ''
+  } catch {
+    return ''
+  }
+}
+
 export function checkFlag(option: string, value: unknown): void {
   if (value !== undefined && typeof value !== 'boolean') {
     throw badValue(option, 'true or false', value, TypeError)

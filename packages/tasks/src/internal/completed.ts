@@ -18,10 +18,15 @@ export class Completed implements AsyncIterableIterator<TaskOutcome<unknown>> {
 
   next(): Promise<Result> {
     return new Promise((resolve) => {
-      const task = this.#ready[this.#read++]
-      if (task) return resolve(tell(task))
-      this.#ready = []
-      this.#read = 0
+      const task = this.#ready[this.#read]
+      if (task) {
+        // what was read goes in bulk, as soon as it is half of all: a reader may be behind for ever
+        if (++this.#read * 2 >= this.#ready.length) {
+          this.#ready.splice(0, this.#read)
+          this.#read = 0
+        }
+        return resolve(tell(task))
+      }
       if (this.#over) resolve(DONE)
       else this.#readers.push(resolve)
     })

@@ -219,7 +219,7 @@ export class Crew {
     this.#done++
     if (!failed) this.#follower.value(index, value)
     else if (!isEcho(its, value)) this.#fail(index, value)
-    else if (own && its.reason !== token.reason) this.#fail(index, its.error) // its own timeout
+    else if (own && !Object.is(its.reason, token.reason)) this.#fail(index, its.error) // its own timeout
     own?.close()
     this.#checkAll()
     if (this.#job.options.onProgress) this.#tellProgress()

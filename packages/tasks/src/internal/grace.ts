@@ -19,6 +19,8 @@ export function beginGrace(task: TaskHandle, { grace, onStraggler }: Settings): 
     for (const each of late) each.patience = undefined
     const infos = late.map(({ info }) => info)
     for (const info of infos) group.observer?.('straggler', info)
-    if (tell(onStraggler, infos) === 'abandon') group.abandon(late)
+    if (tell(onStraggler, infos) !== 'abandon') return
+    group.abandon(late)
+    for (const each of late) each.leave()
   })
 }

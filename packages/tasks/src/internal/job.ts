@@ -1,6 +1,6 @@
 import { badValue, type CancellationToken, checkFunction } from '@uno-async/core'
-import type { RunTasksOptions } from '../types.js'
-import { checkOptions } from './check.js'
+import type { RunTasksOptions, TaskFunction } from '../types.js'
+import { checkOptions, nameOf } from './check.js'
 
 type Items = Iterable<unknown> | AsyncIterable<unknown>
 type Worker = (item: never, token: CancellationToken, index: number) => unknown
@@ -30,8 +30,8 @@ export function jobOf(input: unknown, second: unknown, third: unknown): Job {
   const items: unknown[] = keyed ? Object.values(input as object) : (input as unknown[])
   const names = Array.from(items, (task, index) => {
     const key = keyed ? (keys[index] as string) : index
-    const { name } = checkFunction(`tasks[${key}]`, task) as { name: string }
-    return keyed ? `${key}` : name || `task-${index}`
+    const run = checkFunction(`tasks[${key}]`, task) as TaskFunction<unknown>
+    return keyed ? `${key}` : nameOf(run) || `task-${index}`
   })
   return { items, run: call, options: optionsOf(second), names, keyed }
 }

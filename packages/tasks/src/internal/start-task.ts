@@ -1,7 +1,8 @@
 import { type CancellationToken, checkFunction, UnoAsyncError } from '@uno-async/core'
-import { noop, type TaskHandle } from '../task.js'
+import type { TaskHandle } from '../task.js'
 import type { Task, TaskFunction, TaskOptions } from '../types.js'
-import { checkOptions } from './check.js'
+import { checkOptions, nameOf } from './check.js'
+import { Sight } from './sight.js'
 
 /** Creates a task and waits until it says that it is ready, or ends. */
 export function startTask<T, R>(
@@ -10,7 +11,9 @@ export function startTask<T, R>(
   options: TaskOptions = {},
 ): Promise<{ value: Awaited<R>; task: Task<T> }> {
   let created = false
-  const promise = new Promise<{ value: Awaited<R>; task: Task<T> }>((resolve, reject) => {
+  let failed: TaskHandle | undefined // before it was ready: so whoever looks at the promise hears of it
+  let looked = false
+  const promise = new Sight<{ value: Awaited<R>; task: Task<T> }>((resolve, reject) => {
     checkFunction('run', run)
     let ready!: (value: R) => void
     let said = false // that it is ready
@@ -20,26 +23,37 @@ export function startTask<T, R>(
         resolve(value)
       }
     })
-    const named = { ...checkOptions(options), name: options.name ?? run.name }
+    const named = { ...checkOptions(options), name: options.name ?? nameOf(run) }
     const task = create((token) => run(token, ready), named)
     created = true
     const handle = task as unknown as TaskHandle
     let early = true
-    readiness.then((value) => {
-      early = false
-      resolve({ value: value as Awaited<R>, task })
-    }, reject)
+    readiness.then(
+      (value) => {
+        early = false
+        resolve({ value: value as Awaited<R>, task })
+      },
+      (error) => {
+        early = false
+        reject(error)
+      },
+    )
     handle.ended().then(
       () => {
         if (!said) reject(new UnoAsyncError(`Task "${task.name}" ended before it was ready`))
       },
       (error) => {
-        if (early) handle.see()
+        if (early) failed = handle
+        if (looked) failed?.see()
         reject(error)
       },
     )
   })
+  promise.look = () => {
+    looked = true
+    failed?.see()
+  }
   // its failure is one of the group, whether or not somebody awaits this
-  if (created) promise.catch(noop)
+  if (created) promise.handle()
   return promise
 }
