@@ -32,6 +32,8 @@ export const esbuildTs = (): Plugin => ({
 
 const exclude = [...configDefaults.exclude, '**/*.types.test.ts', '**/test/faults/**']
 const long = ['**/{leak,leaks,memory}.test.ts', '**/*.{model,race}.test.ts']
+// these switch async context on, which cannot be switched off again
+const async = ['packages/*/test/**/*.async.test.ts']
 const include = ['packages/*/test/**/*.test.ts']
 
 export default defineConfig({
@@ -59,13 +61,18 @@ export default defineConfig({
     projects: [
       // the sources: no build needed, coverage counts here
       { extends: true, resolve: { alias: toSource }, test: { name: 'src', include } },
-      // the same tests through package.json exports, on dist; what counts long or tries much, once is enough
-      { extends: true, test: { name: 'dist', include, exclude: [...exclude, ...long] } },
+      // the same tests through package.json exports, on dist, in one process of each worker; what counts long or tries
+      // much, once is enough
+      {
+        extends: true,
+        test: { name: 'dist', include, exclude: [...exclude, ...long, ...async], isolate: false },
+      },
+      { extends: true, test: { name: 'dist-async', include: async } },
       // the code blocks of the Markdown files
       {
         extends: true,
         resolve: { alias: toSource },
-        test: { name: 'docs', include: ['docs/{temp,test}/*.test.ts'] },
+        test: { name: 'docs', include: ['docs/{temp,test}/*.test.ts'], isolate: false },
       },
       { extends: true, test: { name: 'examples', include: ['examples/*/test/**/*.test.ts'] } },
       { extends: true, test: { name: 'tests', include: ['tests/**/*.test.ts'] } },

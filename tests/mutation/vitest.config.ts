@@ -18,6 +18,7 @@ export default defineConfig({
     include: [`packages/${process.env['PACKAGE']}/test/**/*.test.ts`],
     exclude: [...exclude, '**/{bundle,child-process,leak,leaks,matrix,memory,process}.test.ts'],
     isolate: false, // a thousand runs, each without loading everything for every file
+    testTimeout: 5_000, // what is broken often hangs
     execArgv: [], // Stryker runs tests in threads, which have none of their own
     retry: 0,
     reporters: ['default'],

@@ -58,7 +58,7 @@ const suite = async (/** @type {string} */ node) => {
   const report = resolve('temp/vitest.json') // as vitest.config.ts has it
   rmSync(report, { force: true })
   const vitest = resolve('node_modules/vitest/vitest.mjs')
-  const args = [vitest, 'run', '--project=dist', '--retry=1', '--reporter=json']
+  const args = [vitest, 'run', '--project=dist*', '--retry=1', '--reporter=json']
   const options = { maxBuffer: 1e8 }
   const outcome = await promisify(execFile)(node, args, options).catch((error) => error)
   if (!existsSync(report)) return `${outcome.stdout}${outcome.stderr}`

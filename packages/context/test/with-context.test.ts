@@ -7,7 +7,7 @@ import {
   SUPPRESS,
   withContext,
 } from '@uno-async/context'
-import { CancellationTokenSource, CancelledError, enableAsyncContext } from '@uno-async/core'
+import { CancellationTokenSource, CancelledError } from '@uno-async/core'
 import { describe, expect, it, vi } from 'vitest'
 
 const body = new Error('body')
@@ -217,11 +217,4 @@ describe('collectErrors', () => {
     const errors = Array.from({ length: 200_000 }, (_, i) => i)
     expect(collectErrors(new AggregateError(errors))).toEqual(errors)
   })
-})
-
-it('works the same with async context enabled', async () => {
-  expect(enableAsyncContext()).toBe(true)
-  const manager = recorder()
-  await expect(withContext(manager, fail)).rejects.toBe(body)
-  expect(manager.infos).toHaveLength(1)
 })
