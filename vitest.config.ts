@@ -30,10 +30,11 @@ export const esbuildTs = (): Plugin => ({
   },
 })
 
+// what counts the heap, or switches async context on, which cannot be switched off again
+const heap = 'packages/*/test/**/{leak,leaks,memory}.test.ts'
+const async = 'packages/*/test/**/*.async.test.ts'
+const long = 'packages/*/test/**/*.{model,race}.test.ts'
 const exclude = [...configDefaults.exclude, '**/*.types.test.ts', '**/test/faults/**']
-const long = ['**/{leak,leaks,memory}.test.ts', '**/*.{model,race}.test.ts']
-// these switch async context on, which cannot be switched off again
-const async = ['packages/*/test/**/*.async.test.ts']
 const include = ['packages/*/test/**/*.test.ts']
 
 export default defineConfig({
@@ -58,16 +59,25 @@ export default defineConfig({
       reporter: ['text', 'json-summary'],
       thresholds: { lines: 80, branches: 60 },
     },
+    // without isolation each worker loads everything once, not once a file
     projects: [
       // the sources: no build needed, coverage counts here
-      { extends: true, resolve: { alias: toSource }, test: { name: 'src', include } },
-      // the same tests through package.json exports, on dist, in one process of each worker; what counts long or tries
-      // much, once is enough
       {
         extends: true,
-        test: { name: 'dist', include, exclude: [...exclude, ...long, ...async], isolate: false },
+        resolve: { alias: toSource },
+        test: { name: 'src', include, exclude: [...exclude, heap, async], isolate: false },
       },
-      { extends: true, test: { name: 'dist-async', include: async } },
+      {
+        extends: true,
+        resolve: { alias: toSource },
+        test: { name: 'src-alone', include: [heap, async] },
+      },
+      // the same tests through package.json exports, on dist; what counts long or tries much, once is enough
+      {
+        extends: true,
+        test: { name: 'dist', include, exclude: [...exclude, heap, async, long], isolate: false },
+      },
+      { extends: true, test: { name: 'dist-alone', include: [async] } },
       // the code blocks of the Markdown files
       {
         extends: true,
