@@ -369,6 +369,42 @@ describe('creating', () => {
     expect(pool.stats()).toMatchObject({ failed: 1, created: 1 })
   })
 
+  it('that hangs does not keep another, which failed, from being tried again', async () => {
+    const creates = [
+      () => new Promise<never>(() => {}),
+      () => {
+        throw new Error('once')
+      },
+    ]
+    const { pool } = things({ max: 2, create: () => creates.shift()?.() ?? new Thing(1) })
+    const order: number[] = []
+    const all = [1, 2, 3].map((n) => pool.run(() => order.push(n)))
+    await vi.advanceTimersByTimeAsync(10)
+    await Promise.all(all)
+    expect(order).toEqual([1, 2, 3])
+    expect(pool.stats()).toMatchObject({ failed: 1, created: 1, creating: 1 })
+    await pool.close({ timeout: 0 })
+  })
+
+  it('that is a retry is the only one, though one begun before the first failure still hangs', async () => {
+    vi.spyOn(Math, 'random').mockReturnValue(1)
+    let creates = 0
+    const { pool } = things({
+      max: 10,
+      acquireTimeout: 1_000,
+      create: () => {
+        if (++creates === 1 || creates > 4) return new Promise<never>(() => {})
+        throw new Error('down')
+      },
+    })
+    const all = Array.from({ length: 200 }, () => failure(pool.acquire()))
+    await vi.advanceTimersByTimeAsync(1_000)
+    await Promise.all(all)
+    expect(creates).toBe(5)
+    vi.restoreAllMocks()
+    await pool.close({ timeout: 0 })
+  })
+
   it('that always fails: one retry at a time, bounded by the back-off, however many wait', async () => {
     vi.spyOn(Math, 'random').mockReturnValue(1)
     const down = new Error('down')

@@ -10,6 +10,7 @@ export class Creator<T> {
   gaveUp = false // until somebody asks again
   overran = 0 // too late, and not settled
   #failures = 0 // in a row
+  #retries = 0 // creating after a failure, in time
   #pause: CancellationTokenSource | undefined = undefined // before a retry
   #isKept = false // does that keep the process alive
   readonly #engine: Engine<T>
@@ -24,7 +25,8 @@ export class Creator<T> {
     const pause = this.#pause
     // Begun for nobody, and now somebody waits for it.
     if (pause && !this.#isKept && this.#engine.isAwaited) this.#wait(pause.token.remaining)
-    if (this.#pause || (this.#failures && this.creating)) return false
+    // One that was begun before the failure may hang: it does not keep the retry from being made.
+    if (this.#pause || (this.#failures && this.#retries)) return false
     void this.#create()
     return true
   }
@@ -50,16 +52,20 @@ export class Creator<T> {
       attempt,
     }
     let late = false
-    this.creating++
+    const count = (by: 1 | -1): void => {
+      this.creating += by
+      if (attempt > 1) this.#retries += by
+    }
+    count(1)
     const overrun = token.onCancelled(() => {
       late = true
-      this.creating--
+      count(-1)
       this.overran++
       this.fail(token.error, attempt)
     })
     const settled = (): void => {
       if (late) this.overran--
-      else this.creating--
+      else count(-1)
       overrun.dispose()
       source.close()
     }
