@@ -163,7 +163,8 @@ export class AsyncResourcePool<T> implements AsyncDisposable {
 
   /**
    * Takes no more requests: they, and all who wait, get a ClosedError. Waits for what is borrowed; what is not back in
-   * time is destroyed under its holder, whose release then does nothing. Always settles; the first call counts.
+   * time is destroyed under its holder, whose release then does nothing. Always settles: it waits for those destroys
+   * no longer than `destroyTimeout`, 5 000 if that is `Infinity`. The first call counts.
    *
    * @param options - `timeout`: milliseconds, default 30 000; `drain`: serve who waits first, default false
    */

@@ -1,4 +1,9 @@
-import { CancellationTokenSource, ClosedError, QueueFullError } from '@uno-async/core'
+import {
+  type CancellationToken,
+  CancellationTokenSource,
+  ClosedError,
+  QueueFullError,
+} from '@uno-async/core'
 import {
   type AcquireTimeoutError,
   AsyncResource,
@@ -185,6 +190,77 @@ describe('closing', () => {
     await vi.advanceTimersByTimeAsync(5_000)
     expect(errors).toHaveLength(1)
   })
+})
+
+describe('closing at its timeout', () => {
+  it('settles though a destroy may take for ever, and does', async () => {
+    const pool = new AsyncResourcePool({
+      name: 'db',
+      create: () => 1,
+      max: 1,
+      destroy: never,
+      destroyTimeout: Infinity,
+    })
+    await pool.acquire()
+    const closing = pool.close({ timeout: 100 })
+    await vi.advanceTimersByTimeAsync(100 + 5_000)
+    const { forced, errors } = await closing
+    expect(forced).toBe(1)
+    expect(errors.map(String)).toEqual([
+      'TimeoutError: AsyncResourcePool "db": 1 still being destroyed after 100 ms',
+    ])
+    expect(vi.getTimerCount()).toBe(0)
+  })
+
+  it('waits for a destroy that takes its time', async () => {
+    const destroy = () => new Promise((resolve) => setTimeout(resolve, 1_000))
+    const pool = new AsyncResourcePool({
+      create: () => 1,
+      max: 1,
+      destroy,
+      destroyTimeout: Infinity,
+    })
+    await pool.acquire()
+    const closing = pool.close({ timeout: 100 })
+    await vi.advanceTimersByTimeAsync(100 + 1_000)
+    expect(await closing).toEqual({ forced: 1, errors: [] })
+    expect(pool.stats().total).toBe(0)
+    expect(vi.getTimerCount()).toBe(0)
+  })
+
+  it.each(['validate', 'reset'] as const)(
+    'destroys what is in a %s that hangs',
+    async (operation) => {
+      const tokens: CancellationToken[] = []
+      const destroyed: unknown[] = []
+      const events: PoolEvent[] = []
+      const pool = new AsyncResourcePool({
+        create: () => 1,
+        max: 1,
+        [operation]: (_: number, token: CancellationToken) => {
+          tokens.push(token)
+          return never()
+        },
+        validateAfterIdle: 0,
+        validateTimeout: Infinity,
+        destroy: (_, reason) => destroyed.push(reason),
+        onEvent: (event) => events.push(event),
+      })
+      await pool.run(() => {})
+      const waiting = failure(pool.acquire())
+      const closing = pool.close({ timeout: 100 })
+      expect(await waiting).toBeInstanceOf(ClosedError)
+      await vi.advanceTimersByTimeAsync(99)
+      expect(tokens.map(({ cancelled }) => cancelled)).toEqual([false])
+      await vi.advanceTimersByTimeAsync(1)
+      expect(await closing).toEqual({ forced: 0, errors: [] })
+      expect(tokens[0]?.reason).toBeInstanceOf(ClosedError)
+      expect(destroyed).toEqual(['closed'])
+      expect(events.map(({ type }) => type)).toEqual(['created', 'destroyed'])
+      expect(pool.stats()).toMatchObject({ total: 0, busy: 0 })
+      expect(vi.getTimerCount()).toBe(0)
+    },
+  )
 })
 
 describe('a dead one in front of a live one', () => {
