@@ -678,6 +678,26 @@ describe('ageing', () => {
     expect(vi.getTimerCount()).toBe(0)
   })
 
+  it('idleTimeout counts for each from when it came back, whoever else was lent meanwhile', async () => {
+    const { pool, made } = things({ max: 2, idleTimeout: 100, order: 'fifo' })
+    const leases = await Promise.all([pool.acquire(), pool.acquire()])
+    const [first, second] = made
+    leases[0].release()
+    await vi.advanceTimersByTimeAsync(10)
+    leases[1].release()
+    await vi.advanceTimersByTimeAsync(40)
+    expect(pool.tryAcquire()?.release()).toBe(true) // the first, at 50
+    await vi.advanceTimersByTimeAsync(59)
+    expect([first?.dead, second?.dead]).toEqual([undefined, undefined])
+    await vi.advanceTimersByTimeAsync(1)
+    expect([first?.dead, second?.dead]).toEqual([undefined, 'idle'])
+    await vi.advanceTimersByTimeAsync(39)
+    expect(first?.dead).toBeUndefined()
+    await vi.advanceTimersByTimeAsync(1)
+    expect(first?.dead).toBe('idle')
+    expect(vi.getTimerCount()).toBe(0)
+  })
+
   it('maxLifetime is shortened by jitter: twenty born together do not die together', async () => {
     const { pool, made } = things({ max: 20, maxLifetime: 1_000, lifetimeJitter: 0.5 })
     const leases = await Promise.all(Array.from({ length: 20 }, () => pool.acquire()))
