@@ -9,6 +9,7 @@ import {
   type Snapshot,
   type WaitOptions,
 } from '@uno-async/core'
+import { call } from './internal/call.js'
 import { Engine } from './internal/engine.js'
 import { checkBounds, defined, settle } from './internal/options.js'
 import type { AsyncResource } from './resource.js'
@@ -72,7 +73,7 @@ export class AsyncResourcePool<T> implements AsyncDisposable {
    * resource was handed over, `use` is not called.
    *
    * @param options - `signal` and `timeout` of the wait; `priority`, `label`; `destroyOn`: after which errors not to use
-   * the resource again, default never
+   * the resource again, default never; if it throws that is reported, and the resource not used again
    * @throws what `use` throws; AcquireTimeoutError, ClosedError, QueueFullError; TypeError, RangeError as rejections
    */
   async run<R>(
@@ -91,7 +92,12 @@ export class AsyncResourcePool<T> implements AsyncDisposable {
       used = true
       return await use(lease.resource, token)
     } catch (error) {
-      destroy = used && !!destroyOn?.(error)
+      if (used && destroyOn) {
+        destroy = true // if that throws, nobody knows
+        call(() => {
+          destroy = !!destroyOn(error)
+        })
+      }
       throw error
     } finally {
       lease.release({ destroy })

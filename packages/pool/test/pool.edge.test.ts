@@ -301,6 +301,29 @@ describe('destroyOn', () => {
   })
 })
 
+describe('a destroyOn that throws', () => {
+  it('hides no error of use, and nobody else gets the resource', async () => {
+    const reported: unknown[] = []
+    vi.stubGlobal('reportError', (error: unknown) => reported.push(error))
+    const destroyed: unknown[] = []
+    const pool = new AsyncResourcePool({
+      create: () => 1,
+      destroy: (_, reason) => destroyed.push(reason),
+      max: 1,
+    })
+    const mistake = new TypeError('no code')
+    const down = new Error('down')
+    const destroyOn = () => {
+      throw mistake
+    }
+    expect(await failure(pool.run(() => Promise.reject(down), { destroyOn }))).toBe(down)
+    expect(reported).toEqual([mistake])
+    expect(destroyed).toEqual(['released'])
+    vi.unstubAllGlobals()
+    await pool.close()
+  })
+})
+
 describe('min', () => {
   it('is filled though a create overran, where max leaves room', async () => {
     const creates = [never, () => 1]
