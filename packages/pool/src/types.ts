@@ -44,6 +44,8 @@ export type PoolEvent =
     }
   | { readonly type: 'destroyed'; readonly reason: DestroyReason }
   | { readonly type: 'destroy-failed'; readonly reason: DestroyReason; readonly error: unknown }
+  /** What `broken` was called with, if with anything; once, and not while it is destroyed. */
+  | { readonly type: 'broken'; readonly error: unknown }
   /** Only with an error: false is no failure. */
   | { readonly type: 'validate-failed' | 'reset-failed'; readonly error: unknown }
 

@@ -301,6 +301,41 @@ describe('destroyOn', () => {
   })
 })
 
+describe('why one broke', () => {
+  it.each([true, false])('is told once, lent or not: %s', async (lent) => {
+    const events: PoolEvent[] = []
+    let broken!: (reason?: unknown) => void
+    const pool = new AsyncResourcePool({
+      create: () => 1,
+      destroy: () => broken('closed by us'), // as a socket tells, too
+      onBroken: (_, it) => {
+        broken = it
+      },
+      max: 1,
+      onEvent: (event) => events.push(event),
+    })
+    const lease = await pool.acquire()
+    if (!lent) lease.release()
+    const error = new Error('ECONNRESET')
+    broken(error)
+    broken(new Error('again'))
+    lease.release()
+    await settle()
+    expect(events).toEqual([
+      { type: 'created' },
+      { type: 'broken', error },
+      { type: 'destroyed', reason: 'broken' },
+    ])
+    await pool.run(() => {})
+    broken()
+    await settle()
+    expect(events.slice(3)).toEqual([{ type: 'created' }, { type: 'destroyed', reason: 'broken' }])
+    await pool.run(() => {})
+    await pool.close()
+    expect(events.slice(5)).toEqual([{ type: 'created' }, { type: 'destroyed', reason: 'closed' }])
+  })
+})
+
 describe('a destroyOn that throws', () => {
   it('hides no error of use, and nobody else gets the resource', async () => {
     const reported: unknown[] = []

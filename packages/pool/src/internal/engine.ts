@@ -299,11 +299,14 @@ export class Engine<T> {
     const fail = (): void =>
       this.#creator.fail(new UnoAsyncError(`${this.who}: a new one died`, { cause }), attempt)
     call(onBroken, resource, (reason?: unknown) => {
+      const isNews = !slot.broken
       slot.broken = true
       cause = reason
-      if (!this.#idle.remove(slot)) return
-      if (!slot.uses && performance.now() - slot.idleSince < MAX_BACKOFF) fail()
-      void this.destroy(slot, 'broken')
+      if (this.#idle.remove(slot)) {
+        if (!slot.uses && performance.now() - slot.idleSince < MAX_BACKOFF) fail()
+        void this.destroy(slot, 'broken')
+      }
+      if (isNews && reason !== undefined) this.emit({ type: 'broken', error: reason })
     })
     const why = this.#whyNot(slot)
     if (why === 'broken' || why === 'lifetime') fail()
@@ -321,6 +324,7 @@ export class Engine<T> {
   async destroy(slot: Slot<T>, reason: DestroyReason): Promise<void> {
     const { destroy, destroyTimeout } = this.options
     this.#leaks.unregister(slot)
+    slot.broken = true // that it ends now is no news
     this.#destroyed++
     this.#dying++
     try {
