@@ -1,4 +1,5 @@
 import {
+  AsyncVariable,
   CancellationToken,
   CancellationTokenSource,
   ClosedError,
@@ -517,6 +518,25 @@ describe('creating', () => {
     expect(await closing).toEqual({ forced: 0, errors: [] })
     expect(late.dead).toBe('late')
     expect(vi.getTimerCount()).toBe(0)
+  })
+
+  it('does not run in the context of who caused it: it belongs to nobody', async () => {
+    const request = new AsyncVariable({ defaultValue: 'none' })
+    const seen: string[] = []
+    const see = (): void => {
+      seen.push(request.get())
+    }
+    const { pool } = things({
+      create: () => {
+        see()
+        return new Thing(1)
+      },
+      onBroken: see,
+    })
+    const id = await request.run('first', () => pool.run(({ id }) => id))
+    expect(id).toBe(1)
+    expect(seen).toEqual(['none', 'none'])
+    await pool.close()
   })
 
   it('does not run under the token of who caused it', async () => {

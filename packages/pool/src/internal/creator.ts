@@ -1,4 +1,9 @@
-import { CancellationTokenSource, checkMilliseconds, type Milliseconds } from '@uno-async/core'
+import {
+  CancellationTokenSource,
+  checkMilliseconds,
+  type Milliseconds,
+  runIn,
+} from '@uno-async/core'
 import type { Engine } from './engine.js'
 import { limit } from './limit.js'
 
@@ -27,7 +32,8 @@ export class Creator<T> {
     if (pause && !this.#isKept && this.#engine.isAwaited) this.#wait(pause.token.remaining)
     // One that was begun before the failure may hang: it does not keep the retry from being made.
     if (this.#pause || (this.#failures && this.#retries)) return false
-    void this.#create()
+    // In nobody's context: what it makes outlives whoever happened to ask first.
+    void runIn(undefined, () => this.#create())
     return true
   }
 
