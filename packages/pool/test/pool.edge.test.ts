@@ -336,6 +336,44 @@ describe('why one broke', () => {
   })
 })
 
+describe('one that breaks while it is validated or reset', () => {
+  it.each(['validate', 'reset'] as const)('is not waited for any longer: %s', async (operation) => {
+    const tokens: CancellationToken[] = []
+    const events: PoolEvent[] = []
+    const breaks: ((reason: unknown) => void)[] = []
+    let made = 0
+    const pool = new AsyncResourcePool({
+      create: () => ++made,
+      max: 1,
+      [operation]: (id: number, token: CancellationToken) => {
+        tokens.push(token)
+        return id === 1 ? never() : true
+      },
+      validateAfterIdle: 0,
+      onBroken: (_, it) => breaks.push(it),
+      onEvent: (event) => events.push(event),
+    })
+    await pool.run(() => {})
+    const waiting = pool.acquire()
+    await settle()
+    const error = new Error('ECONNRESET')
+    breaks[0]?.(error)
+    const lease = await waiting
+    expect(lease.resource).toBe(2)
+    expect(tokens[0]?.reason).toBe(error)
+    expect(events).toEqual([
+      { type: 'created' },
+      { type: 'broken', error },
+      { type: 'destroyed', reason: 'broken' },
+      { type: 'created' },
+    ])
+    expect(pool.stats()).toMatchObject({ total: 1, borrowed: 1, busy: 0 })
+    lease.release()
+    await pool.close()
+    expect(vi.getTimerCount()).toBe(0)
+  })
+})
+
 describe('a destroyOn that throws', () => {
   it('hides no error of use, and nobody else gets the resource', async () => {
     const reported: unknown[] = []

@@ -302,7 +302,7 @@ export class Engine<T> {
       const isNews = !slot.broken
       slot.broken = true
       cause = reason
-      if (this.#idle.remove(slot)) {
+      if (this.#idle.remove(slot) || this.#examiner.leave(slot, reason)) {
         if (!slot.uses && performance.now() - slot.idleSince < MAX_BACKOFF) fail()
         void this.destroy(slot, 'broken')
       }
@@ -358,7 +358,9 @@ export class Engine<T> {
       turnAway()
       forced = this.held
       for (const slot of forced) this.#unlend(slot)
-      const all = [...forced, ...this.#examiner.stop(this.#closedError())]
+      const { slots } = this.#examiner
+      const left = slots.filter((slot) => this.#examiner.leave(slot, this.#closedError()))
+      const all = [...forced, ...left]
       const destroyed = Promise.all(all.map((slot) => this.destroy(slot, 'closed')))
       const { destroyTimeout } = this.options
       if (destroyTimeout < Infinity) await destroyed
@@ -367,9 +369,9 @@ export class Engine<T> {
         await limit(this.who, 'close', DESTROY_TIMEOUT, { ref: true })
           .token.race(destroyed)
           .catch(() => {})
-      const left = this.#dying
-      if (left) {
-        const message = `${this.who}: ${left} still being destroyed after ${timeout} ms`
+      const dying = this.#dying
+      if (dying) {
+        const message = `${this.who}: ${dying} still being destroyed after ${timeout} ms`
         this.#errors.push(new TimeoutError(message, { timeout }))
       }
     }

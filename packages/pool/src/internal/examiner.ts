@@ -38,11 +38,16 @@ export class Examiner<T> {
     engine.pump()
   }
 
-  /** Waits for no answer any more; whose. */
-  stop(reason: unknown): Slot<T>[] {
-    const running = [...this.#running]
-    this.#running.clear()
-    for (const [, source] of running) source.cancel(reason)
-    return running.map(([slot]) => slot)
+  /** Whose answers are waited for. */
+  get slots(): Slot<T>[] {
+    return [...this.#running.keys()]
+  }
+
+  /** Waits for its answer no longer: it is the caller's. False if there was none to wait for. */
+  leave(slot: Slot<T>, reason: unknown): boolean {
+    const source = this.#running.get(slot)
+    this.#running.delete(slot)
+    source?.cancel(reason)
+    return source !== undefined
   }
 }
