@@ -9,6 +9,7 @@ import {
   type Snapshot,
   type WaitOptions,
 } from '@uno-async/core'
+import { call } from './internal/call.js'
 import { Engine } from './internal/engine.js'
 import { checkBounds, defined, settle } from './internal/options.js'
 import type { AsyncResource } from './resource.js'
@@ -72,7 +73,7 @@ export class AsyncResourcePool<T> implements AsyncDisposable {
    * resource was handed over, `use` is not called.
    *
    * @param options - `signal` and `timeout` of the wait; `priority`, `label`; `destroyOn`: after which errors not to use
-   * the resource again, default never
+   * the resource again, default never; if it throws that is reported, and the resource not used again
    * @throws what `use` throws; AcquireTimeoutError, ClosedError, QueueFullError; TypeError, RangeError as rejections
    */
   async run<R>(
@@ -91,7 +92,12 @@ export class AsyncResourcePool<T> implements AsyncDisposable {
       used = true
       return await use(lease.resource, token)
     } catch (error) {
-      destroy = used && !!destroyOn?.(error)
+      if (used && destroyOn) {
+        destroy = true // if that throws, nobody knows
+        call(() => {
+          destroy = !!destroyOn(error)
+        })
+      }
       throw error
     } finally {
       lease.release({ destroy })
@@ -163,7 +169,8 @@ export class AsyncResourcePool<T> implements AsyncDisposable {
 
   /**
    * Takes no more requests: they, and all who wait, get a ClosedError. Waits for what is borrowed; what is not back in
-   * time is destroyed under its holder, whose release then does nothing. Always settles; the first call counts.
+   * time is destroyed under its holder, whose release then does nothing. Always settles: it waits for those destroys
+   * no longer than `destroyTimeout`, 5 000 if that is `Infinity`. The first call counts.
    *
    * @param options - `timeout`: milliseconds, default 30 000; `drain`: serve who waits first, default false
    */

@@ -44,6 +44,8 @@ export type PoolEvent =
     }
   | { readonly type: 'destroyed'; readonly reason: DestroyReason }
   | { readonly type: 'destroy-failed'; readonly reason: DestroyReason; readonly error: unknown }
+  /** What `broken` was called with, if with anything; once, and not while it is destroyed. */
+  | { readonly type: 'broken'; readonly error: unknown }
   /** Only with an error: false is no failure. */
   | { readonly type: 'validate-failed' | 'reset-failed'; readonly error: unknown }
 
@@ -75,7 +77,10 @@ export interface PoolOptions<T> {
   acquireTimeout?: Milliseconds | undefined
   /** How long a create may take, default 30 000. One that comes later is destroyed. */
   createTimeout?: Milliseconds | undefined
-  /** How long to wait for a destroy before its place is given away, default 5 000. */
+  /**
+   * How long to wait for a destroy before its place is given away, default 5 000. With `Infinity`, a `close()` whose
+   * own time is over waits for 5 000.
+   */
   destroyTimeout?: Milliseconds | undefined
   /** How long a `validate` or a `reset` may take, default 5 000. */
   validateTimeout?: Milliseconds | undefined
@@ -102,7 +107,7 @@ export interface PoolOptions<T> {
 
 /** How to run with a resource. */
 export interface PoolRunOptions extends AcquireOptions {
-  /** After which errors not to use the resource again; default never. */
+  /** After which errors not to use the resource again, default never. If it throws: reported, and not used again. */
   destroyOn?: ((error: unknown) => boolean) | undefined
 }
 

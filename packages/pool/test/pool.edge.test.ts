@@ -1,4 +1,9 @@
-import { CancellationTokenSource, ClosedError, QueueFullError } from '@uno-async/core'
+import {
+  type CancellationToken,
+  CancellationTokenSource,
+  ClosedError,
+  QueueFullError,
+} from '@uno-async/core'
 import {
   type AcquireTimeoutError,
   AsyncResource,
@@ -187,6 +192,77 @@ describe('closing', () => {
   })
 })
 
+describe('closing at its timeout', () => {
+  it('settles though a destroy may take for ever, and does', async () => {
+    const pool = new AsyncResourcePool({
+      name: 'db',
+      create: () => 1,
+      max: 1,
+      destroy: never,
+      destroyTimeout: Infinity,
+    })
+    await pool.acquire()
+    const closing = pool.close({ timeout: 100 })
+    await vi.advanceTimersByTimeAsync(100 + 5_000)
+    const { forced, errors } = await closing
+    expect(forced).toBe(1)
+    expect(errors.map(String)).toEqual([
+      'TimeoutError: AsyncResourcePool "db": 1 still being destroyed after 100 ms',
+    ])
+    expect(vi.getTimerCount()).toBe(0)
+  })
+
+  it('waits for a destroy that takes its time', async () => {
+    const destroy = () => new Promise((resolve) => setTimeout(resolve, 1_000))
+    const pool = new AsyncResourcePool({
+      create: () => 1,
+      max: 1,
+      destroy,
+      destroyTimeout: Infinity,
+    })
+    await pool.acquire()
+    const closing = pool.close({ timeout: 100 })
+    await vi.advanceTimersByTimeAsync(100 + 1_000)
+    expect(await closing).toEqual({ forced: 1, errors: [] })
+    expect(pool.stats().total).toBe(0)
+    expect(vi.getTimerCount()).toBe(0)
+  })
+
+  it.each(['validate', 'reset'] as const)(
+    'destroys what is in a %s that hangs',
+    async (operation) => {
+      const tokens: CancellationToken[] = []
+      const destroyed: unknown[] = []
+      const events: PoolEvent[] = []
+      const pool = new AsyncResourcePool({
+        create: () => 1,
+        max: 1,
+        [operation]: (_: number, token: CancellationToken) => {
+          tokens.push(token)
+          return never()
+        },
+        validateAfterIdle: 0,
+        validateTimeout: Infinity,
+        destroy: (_, reason) => destroyed.push(reason),
+        onEvent: (event) => events.push(event),
+      })
+      await pool.run(() => {})
+      const waiting = failure(pool.acquire())
+      const closing = pool.close({ timeout: 100 })
+      expect(await waiting).toBeInstanceOf(ClosedError)
+      await vi.advanceTimersByTimeAsync(99)
+      expect(tokens.map(({ cancelled }) => cancelled)).toEqual([false])
+      await vi.advanceTimersByTimeAsync(1)
+      expect(await closing).toEqual({ forced: 0, errors: [] })
+      expect(tokens[0]?.reason).toBeInstanceOf(ClosedError)
+      expect(destroyed).toEqual(['closed'])
+      expect(events.map(({ type }) => type)).toEqual(['created', 'destroyed'])
+      expect(pool.stats()).toMatchObject({ total: 0, busy: 0 })
+      expect(vi.getTimerCount()).toBe(0)
+    },
+  )
+})
+
 describe('a dead one in front of a live one', () => {
   class Session extends AsyncResource {
     protected override initialize(): void {}
@@ -221,6 +297,102 @@ describe('destroyOn', () => {
     expect(await waiting).toBe(source.token.error)
     expect(destroyOn).not.toHaveBeenCalled()
     expect(pool.stats()).toMatchObject({ idle: 1, destroyed: 0 })
+    await pool.close()
+  })
+})
+
+describe('why one broke', () => {
+  it.each([true, false])('is told once, lent or not: %s', async (lent) => {
+    const events: PoolEvent[] = []
+    let broken!: (reason?: unknown) => void
+    const pool = new AsyncResourcePool({
+      create: () => 1,
+      destroy: () => broken('closed by us'), // as a socket tells, too
+      onBroken: (_, it) => {
+        broken = it
+      },
+      max: 1,
+      onEvent: (event) => events.push(event),
+    })
+    const lease = await pool.acquire()
+    if (!lent) lease.release()
+    const error = new Error('ECONNRESET')
+    broken(error)
+    broken(new Error('again'))
+    lease.release()
+    await settle()
+    expect(events).toEqual([
+      { type: 'created' },
+      { type: 'broken', error },
+      { type: 'destroyed', reason: 'broken' },
+    ])
+    await pool.run(() => {})
+    broken()
+    await settle()
+    expect(events.slice(3)).toEqual([{ type: 'created' }, { type: 'destroyed', reason: 'broken' }])
+    await pool.run(() => {})
+    await pool.close()
+    expect(events.slice(5)).toEqual([{ type: 'created' }, { type: 'destroyed', reason: 'closed' }])
+  })
+})
+
+describe('one that breaks while it is validated or reset', () => {
+  it.each(['validate', 'reset'] as const)('is not waited for any longer: %s', async (operation) => {
+    const tokens: CancellationToken[] = []
+    const events: PoolEvent[] = []
+    const breaks: ((reason: unknown) => void)[] = []
+    let made = 0
+    const pool = new AsyncResourcePool({
+      create: () => ++made,
+      max: 1,
+      [operation]: (id: number, token: CancellationToken) => {
+        tokens.push(token)
+        return id === 1 ? never() : true
+      },
+      validateAfterIdle: 0,
+      onBroken: (_, it) => breaks.push(it),
+      onEvent: (event) => events.push(event),
+    })
+    await pool.run(() => {})
+    const waiting = pool.acquire()
+    await settle()
+    const error = new Error('ECONNRESET')
+    breaks[0]?.(error)
+    const lease = await waiting
+    expect(lease.resource).toBe(2)
+    expect(tokens[0]?.reason).toBe(error)
+    expect(events).toEqual([
+      { type: 'created' },
+      { type: 'broken', error },
+      { type: 'destroyed', reason: 'broken' },
+      { type: 'created' },
+    ])
+    expect(pool.stats()).toMatchObject({ total: 1, borrowed: 1, busy: 0 })
+    lease.release()
+    await pool.close()
+    expect(vi.getTimerCount()).toBe(0)
+  })
+})
+
+describe('a destroyOn that throws', () => {
+  it('hides no error of use, and nobody else gets the resource', async () => {
+    const reported: unknown[] = []
+    vi.stubGlobal('reportError', (error: unknown) => reported.push(error))
+    const destroyed: unknown[] = []
+    const pool = new AsyncResourcePool({
+      create: () => 1,
+      destroy: (_, reason) => destroyed.push(reason),
+      max: 1,
+    })
+    const mistake = new TypeError('no code')
+    const down = new Error('down')
+    const destroyOn = () => {
+      throw mistake
+    }
+    expect(await failure(pool.run(() => Promise.reject(down), { destroyOn }))).toBe(down)
+    expect(reported).toEqual([mistake])
+    expect(destroyed).toEqual(['released'])
+    vi.unstubAllGlobals()
     await pool.close()
   })
 })

@@ -1,4 +1,5 @@
 import {
+  AsyncVariable,
   CancellationToken,
   CancellationTokenSource,
   ClosedError,
@@ -369,6 +370,42 @@ describe('creating', () => {
     expect(pool.stats()).toMatchObject({ failed: 1, created: 1 })
   })
 
+  it('that hangs does not keep another, which failed, from being tried again', async () => {
+    const creates = [
+      () => new Promise<never>(() => {}),
+      () => {
+        throw new Error('once')
+      },
+    ]
+    const { pool } = things({ max: 2, create: () => creates.shift()?.() ?? new Thing(1) })
+    const order: number[] = []
+    const all = [1, 2, 3].map((n) => pool.run(() => order.push(n)))
+    await vi.advanceTimersByTimeAsync(10)
+    await Promise.all(all)
+    expect(order).toEqual([1, 2, 3])
+    expect(pool.stats()).toMatchObject({ failed: 1, created: 1, creating: 1 })
+    await pool.close({ timeout: 0 })
+  })
+
+  it('that is a retry is the only one, though one begun before the first failure still hangs', async () => {
+    vi.spyOn(Math, 'random').mockReturnValue(1)
+    let creates = 0
+    const { pool } = things({
+      max: 10,
+      acquireTimeout: 1_000,
+      create: () => {
+        if (++creates === 1 || creates > 4) return new Promise<never>(() => {})
+        throw new Error('down')
+      },
+    })
+    const all = Array.from({ length: 200 }, () => failure(pool.acquire()))
+    await vi.advanceTimersByTimeAsync(1_000)
+    await Promise.all(all)
+    expect(creates).toBe(5)
+    vi.restoreAllMocks()
+    await pool.close({ timeout: 0 })
+  })
+
   it('that always fails: one retry at a time, bounded by the back-off, however many wait', async () => {
     vi.spyOn(Math, 'random').mockReturnValue(1)
     const down = new Error('down')
@@ -481,6 +518,25 @@ describe('creating', () => {
     expect(await closing).toEqual({ forced: 0, errors: [] })
     expect(late.dead).toBe('late')
     expect(vi.getTimerCount()).toBe(0)
+  })
+
+  it('does not run in the context of who caused it: it belongs to nobody', async () => {
+    const request = new AsyncVariable({ defaultValue: 'none' })
+    const seen: string[] = []
+    const see = (): void => {
+      seen.push(request.get())
+    }
+    const { pool } = things({
+      create: () => {
+        see()
+        return new Thing(1)
+      },
+      onBroken: see,
+    })
+    const id = await request.run('first', () => pool.run(({ id }) => id))
+    expect(id).toBe(1)
+    expect(seen).toEqual(['none', 'none'])
+    await pool.close()
   })
 
   it('does not run under the token of who caused it', async () => {
@@ -639,6 +695,26 @@ describe('ageing', () => {
     leases[2]?.release()
     await vi.advanceTimersByTimeAsync(1_000)
     expect(pool.stats()).toMatchObject({ idle: 1, total: 1 })
+    expect(vi.getTimerCount()).toBe(0)
+  })
+
+  it('idleTimeout counts for each from when it came back, whoever else was lent meanwhile', async () => {
+    const { pool, made } = things({ max: 2, idleTimeout: 100, order: 'fifo' })
+    const leases = await Promise.all([pool.acquire(), pool.acquire()])
+    const [first, second] = made
+    leases[0].release()
+    await vi.advanceTimersByTimeAsync(10)
+    leases[1].release()
+    await vi.advanceTimersByTimeAsync(40)
+    expect(pool.tryAcquire()?.release()).toBe(true) // the first, at 50
+    await vi.advanceTimersByTimeAsync(59)
+    expect([first?.dead, second?.dead]).toEqual([undefined, undefined])
+    await vi.advanceTimersByTimeAsync(1)
+    expect([first?.dead, second?.dead]).toEqual([undefined, 'idle'])
+    await vi.advanceTimersByTimeAsync(39)
+    expect(first?.dead).toBeUndefined()
+    await vi.advanceTimersByTimeAsync(1)
+    expect(first?.dead).toBe('idle')
     expect(vi.getTimerCount()).toBe(0)
   })
 

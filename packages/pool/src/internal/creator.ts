@@ -1,4 +1,9 @@
-import { CancellationTokenSource, checkMilliseconds, type Milliseconds } from '@uno-async/core'
+import {
+  CancellationTokenSource,
+  checkMilliseconds,
+  type Milliseconds,
+  runIn,
+} from '@uno-async/core'
 import type { Engine } from './engine.js'
 import { limit } from './limit.js'
 
@@ -10,6 +15,7 @@ export class Creator<T> {
   gaveUp = false // until somebody asks again
   overran = 0 // too late, and not settled
   #failures = 0 // in a row
+  #retries = 0 // creating after a failure, in time
   #pause: CancellationTokenSource | undefined = undefined // before a retry
   #isKept = false // does that keep the process alive
   readonly #engine: Engine<T>
@@ -24,8 +30,10 @@ export class Creator<T> {
     const pause = this.#pause
     // Begun for nobody, and now somebody waits for it.
     if (pause && !this.#isKept && this.#engine.isAwaited) this.#wait(pause.token.remaining)
-    if (this.#pause || (this.#failures && this.creating)) return false
-    void this.#create()
+    // One that was begun before the failure may hang: it does not keep the retry from being made.
+    if (this.#pause || (this.#failures && this.#retries)) return false
+    // In nobody's context: what it makes outlives whoever happened to ask first.
+    void runIn(undefined, () => this.#create())
     return true
   }
 
@@ -50,16 +58,20 @@ export class Creator<T> {
       attempt,
     }
     let late = false
-    this.creating++
+    const count = (by: 1 | -1): void => {
+      this.creating += by
+      if (attempt > 1) this.#retries += by
+    }
+    count(1)
     const overrun = token.onCancelled(() => {
       late = true
-      this.creating--
+      count(-1)
       this.overran++
       this.fail(token.error, attempt)
     })
     const settled = (): void => {
       if (late) this.overran--
-      else this.creating--
+      else count(-1)
       overrun.dispose()
       source.close()
     }

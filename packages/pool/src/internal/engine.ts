@@ -15,10 +15,11 @@ import {
 import type { DestroyReason, PoolCloseResult, PoolEvent, PoolStats } from '../types.js'
 import { call } from './call.js'
 import { Creator } from './creator.js'
+import { Examiner } from './examiner.js'
 import { Idle } from './idle.js'
 import { Leaks } from './leaks.js'
 import { limit } from './limit.js'
-import { checkString, defined, MAX_BACKOFF, type Settings } from './options.js'
+import { checkString, DESTROY_TIMEOUT, defined, MAX_BACKOFF, type Settings } from './options.js'
 import { Slot, SlotLease, timeoutError } from './slot.js'
 
 /** The workings of a pool. */
@@ -32,8 +33,8 @@ export class Engine<T> {
   readonly #slots = new Set<Slot<T>>() // all whose resource is not gone for good
   readonly #idle: Idle<T>
   readonly #creator: Creator<T>
+  readonly #examiner: Examiner<T>
   readonly #leaks: Leaks<T>
-  #checking = 0 // slots being validated for somebody who waits
   #dying = 0 // slots being destroyed
   #created = 0
   #destroyed = 0
@@ -52,6 +53,7 @@ export class Engine<T> {
     this.who = name === undefined ? 'AsyncResourcePool' : `AsyncResourcePool "${name}"`
     this.queue = new WaitQueue({ onLeave: () => this.checkEmpty() })
     this.#creator = new Creator(this)
+    this.#examiner = new Examiner(this)
     this.#idle = new Idle(this)
     this.#leaks = new Leaks(this)
     // Not at once: `create` may refer to the variable that the pool is about to be kept in.
@@ -111,7 +113,7 @@ export class Engine<T> {
       if (!dead && this.#isUntrusted(slot, now)) return
       this.#idle.remove(slot)
       if (!dead) return this.#lend(slot, new SlotLease(this, label), now)
-      this.#offer(slot) // to nobody: it is in the way of the others
+      this.offer(slot) // to nobody: it is in the way of the others
     }
   }
 
@@ -179,11 +181,15 @@ export class Engine<T> {
   /** Does all there is to do: hands over, validates, creates. */
   pump(): void {
     const { queue } = this
-    for (let slot = this.#idle.next; slot && queue.size > this.#checking; slot = this.#idle.next) {
+    for (
+      let slot = this.#idle.next;
+      slot && queue.size > this.#examiner.validating;
+      slot = this.#idle.next
+    ) {
       this.#idle.remove(slot)
       if (!this.#whyNot(slot) && this.#isUntrusted(slot, performance.now())) {
-        void this.#examine(slot, 'validate')
-      } else this.#offer(slot)
+        void this.#examiner.examine(slot, 'validate')
+      } else this.offer(slot)
     }
     // Looks anew each time: `create` may come back here.
     while (this.#total < this.options.max && this.#isWanted && this.#creator.begin()) {}
@@ -194,7 +200,7 @@ export class Engine<T> {
   get #isWanted(): boolean {
     const { creating, gaveUp } = this.#creator
     return (
-      this.queue.size > creating + this.#checking ||
+      this.queue.size > creating + this.#examiner.validating ||
       (this.#living + creating < this.options.min && !this.closed && !gaveUp)
     )
   }
@@ -211,8 +217,8 @@ export class Engine<T> {
   giveBack(slot: Slot<T>, destroy: DestroyReason | undefined): void {
     this.#unlend(slot)
     if (destroy) void this.destroy(slot, destroy)
-    else if (this.options.reset && !this.#whyNot(slot)) void this.#examine(slot, 'reset')
-    else this.#offer(slot)
+    else if (this.options.reset && !this.#whyNot(slot)) void this.#examiner.examine(slot, 'reset')
+    else this.offer(slot)
   }
 
   close(timeout: Milliseconds, drain: boolean): Promise<PoolCloseResult> {
@@ -257,7 +263,7 @@ export class Engine<T> {
   }
 
   /** To who is next, or to the idle ones. */
-  #offer(slot: Slot<T>): void {
+  offer(slot: Slot<T>): void {
     const { queue } = this
     const { maxIdle, min } = this.options
     let reason = this.#whyNot(slot)
@@ -293,15 +299,18 @@ export class Engine<T> {
     const fail = (): void =>
       this.#creator.fail(new UnoAsyncError(`${this.who}: a new one died`, { cause }), attempt)
     call(onBroken, resource, (reason?: unknown) => {
+      const isNews = !slot.broken
       slot.broken = true
       cause = reason
-      if (!this.#idle.remove(slot)) return
-      if (!slot.uses && performance.now() - slot.idleSince < MAX_BACKOFF) fail()
-      void this.destroy(slot, 'broken')
+      if (this.#idle.remove(slot) || this.#examiner.leave(slot, reason)) {
+        if (!slot.uses && performance.now() - slot.idleSince < MAX_BACKOFF) fail()
+        void this.destroy(slot, 'broken')
+      }
+      if (isNews && reason !== undefined) this.emit({ type: 'broken', error: reason })
     })
     const why = this.#whyNot(slot)
     if (why === 'broken' || why === 'lifetime') fail()
-    this.#offer(slot)
+    this.offer(slot)
   }
 
   /** Nobody is to wait for a create that was given up. */
@@ -311,31 +320,11 @@ export class Engine<T> {
     this.#readiness.rejectAll(() => reason)
   }
 
-  /** Runs one of the user's functions on a resource, no longer than `validateTimeout`; destroys it if that fails. */
-  async #examine(slot: Slot<T>, operation: 'validate' | 'reset'): Promise<void> {
-    const { [operation]: fn, validateTimeout } = this.options
-    const source = limit(this.who, operation, validateTimeout, { ref: this.isAwaited })
-    const { token } = source
-    const isReset = operation === 'reset'
-    if (!isReset) this.#checking++
-    let good: unknown = false
-    try {
-      const said = token.run(() => fn?.(slot.resource, token))
-      good = (await token.race(Promise.resolve(said))) || isReset
-    } catch (error) {
-      this.emit({ type: `${operation}-failed`, error })
-    }
-    source.close()
-    if (!isReset) this.#checking--
-    if (good) this.#offer(slot)
-    else void this.destroy(slot, isReset ? 'reset' : 'invalid')
-    this.pump()
-  }
-
   /** Its place is free when that has settled, or takes too long. */
   async destroy(slot: Slot<T>, reason: DestroyReason): Promise<void> {
     const { destroy, destroyTimeout } = this.options
     this.#leaks.unregister(slot)
+    slot.broken = true // that it ends now is no news
     this.#destroyed++
     this.#dying++
     try {
@@ -369,10 +358,20 @@ export class Engine<T> {
       turnAway()
       forced = this.held
       for (const slot of forced) this.#unlend(slot)
-      await Promise.all(forced.map((slot) => this.destroy(slot, 'closed')))
-      const left = this.#dying
-      if (left) {
-        const message = `${this.who}: ${left} still being destroyed after ${timeout} ms`
+      const { slots } = this.#examiner
+      const left = slots.filter((slot) => this.#examiner.leave(slot, this.#closedError()))
+      const all = [...forced, ...left]
+      const destroyed = Promise.all(all.map((slot) => this.destroy(slot, 'closed')))
+      const { destroyTimeout } = this.options
+      if (destroyTimeout < Infinity) await destroyed
+      // This is to settle, whatever does not.
+      else
+        await limit(this.who, 'close', DESTROY_TIMEOUT, { ref: true })
+          .token.race(destroyed)
+          .catch(() => {})
+      const dying = this.#dying
+      if (dying) {
+        const message = `${this.who}: ${dying} still being destroyed after ${timeout} ms`
         this.#errors.push(new TimeoutError(message, { timeout }))
       }
     }

@@ -2,6 +2,7 @@ import { badValue, checkFunction, checkInteger, checkMilliseconds } from '@uno-a
 import type { PoolOptions } from '../types.js'
 
 export const MAX_BACKOFF = 5_000
+export const DESTROY_TIMEOUT = 5_000
 
 type WithDefault =
   | 'destroy'
@@ -32,7 +33,7 @@ export function settle<T>(options: PoolOptions<T>): Settings<T> {
   const durations = {
     acquireTimeout: 30_000,
     createTimeout: 30_000,
-    destroyTimeout: 5_000,
+    destroyTimeout: DESTROY_TIMEOUT,
     validateTimeout: 5_000,
     idleTimeout: Infinity,
     maxLifetime: Infinity,
