@@ -362,13 +362,11 @@ export class Engine<T> {
       const left = slots.filter((slot) => this.#examiner.leave(slot, this.#closedError()))
       const all = [...forced, ...left]
       const destroyed = Promise.all(all.map((slot) => this.destroy(slot, 'closed')))
-      const { destroyTimeout } = this.options
-      if (destroyTimeout < Infinity) await destroyed
       // This is to settle, whatever does not.
-      else
-        await limit(this.who, 'close', DESTROY_TIMEOUT, { ref: true })
-          .token.race(destroyed)
-          .catch(() => {})
+      const endless = this.options.destroyTimeout === Infinity
+      const patience = limit(this.who, 'close', endless ? DESTROY_TIMEOUT : Infinity, { ref: true })
+      await patience.token.race(destroyed).catch(() => {})
+      patience.close()
       const dying = this.#dying
       if (dying) {
         const message = `${this.who}: ${dying} still being destroyed after ${timeout} ms`
