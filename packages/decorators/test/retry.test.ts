@@ -601,6 +601,7 @@ describe('the back-off', () => {
     for (const options of [
       { baseDelay: 100 },
       { baseDelay: 0 },
+      { baseDelay: Infinity },
       { maxDelay: Infinity, baseDelay: 1, factor: 1e10, delay: () => 0 },
     ]) {
       const seen: number[] = []
