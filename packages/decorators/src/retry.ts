@@ -195,7 +195,8 @@ export function retry(options: RetryOptions = {}): AsyncDecorator {
       if (delay > maxDelay || delay >= token.remaining) return undefined
       if (budget && !budget.withdraw()) return undefined
       await answer(onRetry?.({ ...ended, delay }))
-      return delay
+      // It may have taken its time.
+      return delay < token.remaining ? delay : undefined
     }
 
     /** What a hook answers, or a rejection as soon as the call is cancelled. */
