@@ -160,6 +160,23 @@ describe('signalArgument', () => {
     expect(e).toEqual({ x: 1, signal: x.signal })
   })
 
+  it('keeps the class of options that have one', async () => {
+    class Query {
+      limit = 3
+      constructor(readonly signal?: AbortSignal) {}
+      get skip() {
+        return this.limit * 2
+      }
+    }
+    const given = new Query(new AbortController().signal)
+    const [copy, token] = await fn('a', given)
+    expect(copy).toBeInstanceOf(Query)
+    expect(copy).toMatchObject({ limit: 3, skip: 6, signal: token.signal })
+    expect(copy).not.toBe(given)
+    const [bare] = await fn('a', Object.create(null))
+    expect(Object.getPrototypeOf(bare)).toBe(null)
+  })
+
   it('is cancelled by what the caller passed, and passes on the timeout', async () => {
     for (const pass of [
       (it: CancellationToken) => it,

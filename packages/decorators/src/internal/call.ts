@@ -116,7 +116,10 @@ function carrying(
   const copy = [...args]
   copy[index] = isCancellation(given)
     ? like(given)
-    : { ...(given as object), signal: like(carried(given)) }
+    : Object.setPrototypeOf(
+        { ...(given as object), signal: like(carried(given)) },
+        Object.getPrototypeOf(Object(given)),
+      )
   return copy
 }
 
