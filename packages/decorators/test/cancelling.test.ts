@@ -463,3 +463,15 @@ it('signalArgument gives { signal } where the caller passed nothing and nothing 
     expect(await cancellable({ signalArgument: 0 })(call)()).toBe(CancellationToken.none.signal)
   }
 })
+
+it('timeoutHandler does not call the function when `timeout` cancels what governs the call', async () => {
+  const source = new CancellationTokenSource()
+  const reason = new Error('meanwhile')
+  const fn = vi.fn(async () => 1)
+  const timeout = () => {
+    source.cancel(reason)
+    return 50
+  }
+  await expect(timeoutHandler({ signal: source.token, timeout })(fn)()).rejects.toBe(reason)
+  expect(fn).not.toHaveBeenCalled()
+})
