@@ -144,8 +144,11 @@ export function retry(options: RetryOptions = {}): AsyncDecorator {
   if (aggregate !== undefined && typeof aggregate !== 'boolean') {
     throw badValue('aggregate', 'true or false', aggregate, TypeError)
   }
-  if (budget !== undefined && typeof budget?.withdraw !== 'function') {
-    throw badValue('budget', 'a RetryBudget', budget, TypeError)
+  if (budget !== undefined) {
+    const { deposit, withdraw } = Object(budget) as Partial<RetryBudget>
+    if (typeof deposit !== 'function' || typeof withdraw !== 'function') {
+      throw badValue('budget', 'a RetryBudget', budget, TypeError)
+    }
   }
 
   /** All attempts; `first` is under way if there is nothing to prepare for it. */
