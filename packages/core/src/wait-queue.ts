@@ -183,13 +183,18 @@ export class WaitQueue<T = void, Tag = undefined> {
     return woken
   }
 
-  /** Rejects everybody who waits with `reason`, or with what it makes for each if it is a function; how many. */
+  /**
+   * Rejects everybody who waits with `reason`, or with what it makes for each if it is a function; how many. Who is
+   * cancelled by then rejects with that.
+   */
   rejectAll(reason: unknown): number {
     const rejected = this.#size
     for (let waiter = this.#first(); waiter; waiter = this.#first()) {
       this.#remove(waiter)
-      const { tag } = waiter.options
-      waiter.reject(typeof reason === 'function' ? caught(() => reason(tag)) : reason)
+      const { options, token } = waiter
+      const error = typeof reason === 'function' ? caught(() => reason(options.tag)) : reason
+      // Who was cancelled before this, and was not told yet, stays so.
+      waiter.reject(token?.cancelled ? token.error : error)
     }
     return rejected
   }

@@ -334,6 +334,21 @@ describe('rejectAll', () => {
 })
 
 describe('who was cancelled and not told yet', () => {
+  it('gets the reason of that from rejectAll', async () => {
+    const queue = new WaitQueue<string, string>()
+    const timed = CancellationToken.timeout(50)
+    const source = new CancellationTokenSource()
+    source.token.onCancelled(() => queue.rejectAll(new ClosedError()))
+    const all = [timed, source.token, undefined].map((signal) => queue.wait({ signal }))
+    jump(60)
+    source.cancel(new Error('shutting down'))
+    expect(await Promise.all(all.map(outcome))).toEqual([
+      { rejected: timed.error },
+      { rejected: source.token.error },
+      { rejected: expect.any(ClosedError) },
+    ])
+  })
+
   it('is told to the owner by wake, which an error of the owner does not stop', async () => {
     const reported = vi.fn()
     vi.stubGlobal('reportError', reported)
