@@ -92,7 +92,9 @@ export class TimeoutError extends UnoAsyncError {
   ) {
     const { timeout, operation } = options
     const what = operation === undefined ? 'Timed out' : `"${operation}" timed out`
-    super(message ?? (timeout === undefined ? what : `${what} after ${timeout} ms`), options)
+    // What is left until a deadline has more digits than anybody wants to read.
+    const after = timeout === undefined ? '' : ` after ${+Number(timeout).toFixed(3)} ms`
+    super(message ?? what + after, options)
     this.timeout = timeout ?? NaN
     if (operation !== undefined) this.operation = operation
   }

@@ -4,7 +4,8 @@ import { CancellationToken, CancellationTokenSource } from './token.js'
 
 /**
  * Runs fn under a token that outer cancellation cannot reach: for clean-up. `timeout` bounds it.
- * Gives what fn gives; the outer token is still cancelled afterwards.
+ * Gives what fn gives, with a `timeout` a promise of it where that is another thenable; the outer token is still cancelled
+ * afterwards.
  *
  * @param options - `timeout`: milliseconds until fn's token is cancelled with a TimeoutError, default `Infinity`
  * @throws RangeError, TypeError
@@ -26,15 +27,19 @@ export function shield<R>(
   }
   const source = new CancellationTokenSource({ timeout, ref: true }) // somebody waits for the clean-up
   const close = (): void => source.close()
-  let result: R
+  let promise: Promise<unknown>
   try {
-    result = source.token.run(() => fn(source.token))
+    const result = source.token.run(() => fn(source.token))
+    if (typeof (result as { then?: unknown } | null | undefined)?.then !== 'function') {
+      close()
+      return result
+    }
+    // Not the thenable itself: one that starts when it is awaited would start for the caller a second time.
+    promise = result instanceof Promise ? result : Promise.resolve(result)
   } catch (error) {
     close()
     throw error
   }
-  if (typeof (result as { then?: unknown } | null)?.then === 'function') {
-    Promise.resolve(result).then(close, close)
-  } else close()
-  return result
+  promise.then(close, close)
+  return promise as R
 }

@@ -237,10 +237,12 @@ export class CancellationToken {
   owns(error: unknown): boolean {
     const cause = causeOf(this)
     const seen = new Set<unknown>()
-    for (let e = error; cause && !seen.has(e); e = (e as Error | null)?.cause) {
-      if (Object.is(e, reasonOf(cause)) || (e && e === cause.error)) return true
-      seen.add(e)
-    }
+    try {
+      for (let e = error; cause && !seen.has(e); e = (e as Error | null)?.cause) {
+        if (Object.is(e, reasonOf(cause)) || (e && e === cause.error)) return true
+        seen.add(e)
+      }
+    } catch {} // it does not let itself be looked at
     return false
   }
 

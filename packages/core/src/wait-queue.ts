@@ -3,6 +3,7 @@ import type { Milliseconds, Registration, WaitOptions } from './contracts.js'
 import { TimeoutError } from './errors.js'
 import { Alarm } from './internal/alarm.js'
 import { append, type Link, linked, unlink } from './internal/link.js'
+import { report } from './internal/report.js'
 import { CancellationToken } from './token.js'
 
 /** How to wait in a {@link WaitQueue}. */
@@ -99,7 +100,7 @@ export class WaitQueue<T = void, Tag = undefined> {
   //   I1  #size is the number of waiters in all lanes
   //   I2  a waiter has a registration and an alarm only while it is in a lane
 
-  /** @param options - `onLeave`: told who left by cancellation or timeout, so that a blocked line can move on */
+  /** @param options - `onLeave`: told who left by cancellation or timeout, so that a blocked line can move on; what it throws is reported (`reportError`) */
   constructor(options?: { onLeave?: ((tag: Tag) => void) | undefined }) {
     const { onLeave } = checkOptions(options)
     if (onLeave !== undefined) checkFunction('onLeave', onLeave)
@@ -182,13 +183,18 @@ export class WaitQueue<T = void, Tag = undefined> {
     return woken
   }
 
-  /** Rejects everybody who waits with `reason`, or with what it makes for each if it is a function; how many. */
+  /**
+   * Rejects everybody who waits with `reason`, or with what it makes for each if it is a function; how many. Who is
+   * cancelled by then rejects with that.
+   */
   rejectAll(reason: unknown): number {
     const rejected = this.#size
     for (let waiter = this.#first(); waiter; waiter = this.#first()) {
       this.#remove(waiter)
-      const { tag } = waiter.options
-      waiter.reject(typeof reason === 'function' ? caught(() => reason(tag)) : reason)
+      const { options, token } = waiter
+      const error = typeof reason === 'function' ? caught(() => reason(options.tag)) : reason
+      // Who was cancelled before this, and was not told yet, stays so.
+      waiter.reject(token?.cancelled ? token.error : error)
     }
     return rejected
   }
@@ -197,7 +203,7 @@ export class WaitQueue<T = void, Tag = undefined> {
   evict(waiter: Waiter<T, Tag>, error: unknown): void {
     if (!this.#remove(waiter)) return
     waiter.reject(error)
-    this.#onLeave?.(waiter.options.tag as Tag)
+    this.#tell(waiter)
   }
 
   #grant(make: ((tag: Tag) => T | undefined) | undefined, value: T | undefined): boolean {
@@ -215,7 +221,15 @@ export class WaitQueue<T = void, Tag = undefined> {
       return granted
     } finally {
       // Last, since the owner may come back with another offer.
-      if (dead) for (const { options } of dead) this.#onLeave?.(options.tag as Tag)
+      dead?.forEach(this.#tell, this)
+    }
+  }
+
+  #tell({ options }: Waiter<T, Tag>): void {
+    try {
+      this.#onLeave?.(options.tag as Tag)
+    } catch (error) {
+      report(error) // whoever wakes has nothing to do with it
     }
   }
 

@@ -167,3 +167,19 @@ describe('isTimeout', () => {
     for (const error of yes) expect([isTimeout(error), isCancelled(error)]).toEqual([true, false])
   })
 })
+
+it('a TimeoutError says in its message how long to the microsecond, and in `timeout` exactly', () => {
+  for (const [timeout, said] of [
+    [5.380342000000382, '5.38'],
+    [0.1 + 0.2, '0.3'],
+    [49.99987, '50'],
+    [1.5, '1.5'],
+    [2 ** 53, '9007199254740992'],
+    [Number.MAX_VALUE, '1.7976931348623157e+308'],
+    [Infinity, 'Infinity'],
+  ] as const) {
+    const error = new TimeoutError(undefined, { timeout })
+    expect(error.message).toBe(`Timed out after ${said} ms`)
+    expect(error.timeout).toBe(timeout)
+  }
+})

@@ -18,12 +18,22 @@ const hostile = {
     get name() {
       throw new Error('name')
     },
+    get cause() {
+      throw new Error('cause')
+    },
   },
 }
 
 describe.each(Object.entries(hostile))('%s', (_, value) => {
   it('is neither a cancellation nor a timeout', () => {
     expect([isCancelled(value), isTimeout(value)]).toEqual([false, false])
+  })
+
+  it('is nothing that a token owns, unless it is its reason', () => {
+    const token = CancellationToken.cancelled(value)
+    expect([token.owns(value), token.owns(new Error('x', { cause: value }))]).toEqual([true, true])
+    expect(CancellationToken.cancelled().owns(value)).toBe(false)
+    expect(CancellationToken.cancelled().owns(new Error('x', { cause: value }))).toBe(false)
   })
 
   it('can be the reason of a cancellation', () => {

@@ -203,6 +203,38 @@ describe('shield', () => {
     for (const timeout of [Infinity, 50]) expect(shield(() => promise, { timeout })).toBe(promise)
   })
 
+  it('starts what starts when it is awaited once, and frees its timer when that has ended', async () => {
+    let started = 0
+    const query = (token: CancellationToken) => ({
+      // biome-ignore lint/suspicious/noThenProperty: a lazy one, such as query builders are
+      then(ok: (row: string) => void) {
+        started++
+        token.onCancelled(() => {})
+        ok(`row ${started}`)
+      },
+    })
+    for (const timeout of [Infinity, 50]) {
+      started = 0
+      expect(await shield(query, { timeout })).toBe('row 1')
+      expect(started).toBe(1)
+      expect(vi.getTimerCount()).toBe(0)
+    }
+  })
+
+  it('frees its timer when what fn gives does not let itself be looked at', () => {
+    const error = new Error('mine')
+    const hostile = (token: CancellationToken) => {
+      token.onCancelled(() => {})
+      return Object.defineProperty({}, 'then', {
+        get() {
+          throw error
+        },
+      })
+    }
+    expect(() => shield(hostile, { timeout: 50 })).toThrow(error)
+    expect(vi.getTimerCount()).toBe(0)
+  })
+
   it('without a timeout is none', () => {
     shield((token) => expect(token).toBe(CancellationToken.none))
   })

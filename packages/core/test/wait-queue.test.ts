@@ -333,6 +333,45 @@ describe('rejectAll', () => {
   })
 })
 
+describe('who was cancelled and not told yet', () => {
+  it('gets the reason of that from rejectAll', async () => {
+    const queue = new WaitQueue<string, string>()
+    const timed = CancellationToken.timeout(50)
+    const source = new CancellationTokenSource()
+    source.token.onCancelled(() => queue.rejectAll(new ClosedError()))
+    const all = [timed, source.token, undefined].map((signal) => queue.wait({ signal }))
+    jump(60)
+    source.cancel(new Error('shutting down'))
+    expect(await Promise.all(all.map(outcome))).toEqual([
+      { rejected: timed.error },
+      { rejected: source.token.error },
+      { rejected: expect.any(ClosedError) },
+    ])
+  })
+
+  it('is told to the owner by wake, which an error of the owner does not stop', async () => {
+    const reported = vi.fn()
+    vi.stubGlobal('reportError', reported)
+    const left: string[] = []
+    const boom = new Error('boom')
+    const queue = new WaitQueue<string, string>({
+      onLeave(tag) {
+        left.push(tag)
+        throw boom
+      },
+    })
+    const signal = CancellationToken.timeout(50)
+    const dead = ['a', 'b'].map((tag) => queue.wait({ tag, signal }))
+    const alive = queue.wait({ tag: 'c' })
+    jump(60)
+    expect(queue.wake('x')).toBe(true)
+    expect([await alive, left]).toEqual(['x', ['a', 'b']])
+    expect(reported.mock.calls).toEqual([[boom], [boom]])
+    for (const each of dead) await expect(each).rejects.toBe(signal.error)
+    vi.unstubAllGlobals()
+  })
+})
+
 describe('looking', () => {
   it('tells who waits, how long, and at what priority', () => {
     const queue = new WaitQueue<never, string>()

@@ -27,7 +27,8 @@ export function retryAfter(errorOrResponse: unknown): Milliseconds | undefined {
     return undefined // it throws when it is looked at
   }
   if (/^\d+(\.\d+)?$/.test(text)) return Number(text) * 1000
-  const date = /^[a-z]{3}/i.test(text) ? Date.parse(text) : NaN
+  // Dates of HTTP are in GMT; the oldest of its formats does not say so.
+  const date = /^[a-z]{3}/i.test(text) ? Date.parse(text.replace(/[ :]\d+$/, '$& GMT')) : NaN
   return date >= 0 ? Math.max(0, date - Date.now()) : undefined
 }
 

@@ -144,8 +144,11 @@ export function retry(options: RetryOptions = {}): AsyncDecorator {
   if (aggregate !== undefined && typeof aggregate !== 'boolean') {
     throw badValue('aggregate', 'true or false', aggregate, TypeError)
   }
-  if (budget !== undefined && typeof budget?.withdraw !== 'function') {
-    throw badValue('budget', 'a RetryBudget', budget, TypeError)
+  if (budget !== undefined) {
+    const { deposit, withdraw } = Object(budget) as Partial<RetryBudget>
+    if (typeof deposit !== 'function' || typeof withdraw !== 'function') {
+      throw badValue('budget', 'a RetryBudget', budget, TypeError)
+    }
   }
 
   /** All attempts; `first` is under way if there is nothing to prepare for it. */
@@ -195,7 +198,8 @@ export function retry(options: RetryOptions = {}): AsyncDecorator {
       if (delay > maxDelay || delay >= token.remaining) return undefined
       if (budget && !budget.withdraw()) return undefined
       await answer(onRetry?.({ ...ended, delay }))
-      return delay
+      // It may have taken its time.
+      return delay < token.remaining ? delay : undefined
     }
 
     /** What a hook answers, or a rejection as soon as the call is cancelled. */

@@ -88,7 +88,8 @@ export function timeoutHandler(options: Milliseconds | TimeoutHandlerOptions): A
     let promise: Promise<unknown> | undefined
     let left = false
     try {
-      if (!after) token.throwIfCancelled()
+      // The function that gave it may have cancelled the call.
+      if (!after || typeof timeout === 'function') token.throwIfCancelled()
       const started = (promise = call.invoke(token))
       // `raced`, without what it costs to leave: closing the source does that.
       return await new Promise((resolve, reject) => {

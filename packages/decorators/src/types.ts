@@ -44,7 +44,7 @@ export interface CommonOptions {
     | undefined
   /**
    * Index of the parameter that carries `{ signal }`, an AbortSignal or a token. The function gets the
-   * same kind of thing there, for its own token: a copy, `{ signal }` where the caller passed nothing.
+   * same kind of thing there, for its own token: a copy of the same class, `{ signal }` where the caller passed nothing.
    */
   signalArgument?: number | undefined
 }

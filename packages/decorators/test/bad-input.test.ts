@@ -143,3 +143,17 @@ it('takes no array for options, and only true or false for aggregate', () => {
   expect(() => cancellable([] as never)).toThrow(TypeError)
   expect(() => retry({ aggregate: 1 as never })).toThrow('Expected `aggregate`')
 })
+
+it('retry takes no function for options, so that it is not used bare unnoticed', () => {
+  const bare = retry as (value: unknown, context?: unknown) => unknown
+  expect(() => bare(async () => 1)).toThrow('Expected `options` to be an object')
+  expect(() => bare(async () => 1, { kind: 'method', name: 'it' })).toThrow(TypeError)
+})
+
+it('takes no half of a budget', () => {
+  const deposit = () => {}
+  const withdraw = () => true
+  expect(() => retry({ budget: { deposit } as never })).toThrow('Expected `budget`')
+  expect(() => retry({ budget: { withdraw } as never })).toThrow('Expected `budget`')
+  expect(() => retry({ budget: { deposit, withdraw } })).not.toThrow()
+})

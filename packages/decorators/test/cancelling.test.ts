@@ -160,6 +160,23 @@ describe('signalArgument', () => {
     expect(e).toEqual({ x: 1, signal: x.signal })
   })
 
+  it('keeps the class of options that have one', async () => {
+    class Query {
+      limit = 3
+      constructor(readonly signal?: AbortSignal) {}
+      get skip() {
+        return this.limit * 2
+      }
+    }
+    const given = new Query(new AbortController().signal)
+    const [copy, token] = await fn('a', given)
+    expect(copy).toBeInstanceOf(Query)
+    expect(copy).toMatchObject({ limit: 3, skip: 6, signal: token.signal })
+    expect(copy).not.toBe(given)
+    const [bare] = await fn('a', Object.create(null))
+    expect(Object.getPrototypeOf(bare)).toBe(null)
+  })
+
   it('is cancelled by what the caller passed, and passes on the timeout', async () => {
     for (const pass of [
       (it: CancellationToken) => it,
@@ -445,4 +462,16 @@ it('signalArgument gives { signal } where the caller passed nothing and nothing 
   for (const call of [fn, bare]) {
     expect(await cancellable({ signalArgument: 0 })(call)()).toBe(CancellationToken.none.signal)
   }
+})
+
+it('timeoutHandler does not call the function when `timeout` cancels what governs the call', async () => {
+  const source = new CancellationTokenSource()
+  const reason = new Error('meanwhile')
+  const fn = vi.fn(async () => 1)
+  const timeout = () => {
+    source.cancel(reason)
+    return 50
+  }
+  await expect(timeoutHandler({ signal: source.token, timeout })(fn)()).rejects.toBe(reason)
+  expect(fn).not.toHaveBeenCalled()
 })

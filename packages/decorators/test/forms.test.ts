@@ -76,6 +76,15 @@ describe.each(all)('%s', (_, decorate) => {
     expect(() => raw(decorate)(value)).toThrow(`a ${kind} is no function that returns a promise`)
   })
 
+  it('takes a method that is called class', async () => {
+    const named = {
+      class() {
+        return Promise.resolve(1)
+      },
+    }
+    expect(await (raw(decorate)(named.class) as () => Promise<number>)()).toBe(1)
+  })
+
   it.each(['getter', 'setter', 'accessor', 'class'])('refuses a %s, decorated', (kind) => {
     const context = { kind, name: 'it' }
     expect(() => raw(decorate)(async () => {}, context)).toThrow(

@@ -3,7 +3,10 @@ import { retryAfter } from '@uno-async/decorators'
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
 
 beforeEach(() => void vi.useFakeTimers({ now: Date.parse('2030-01-02T03:04:05Z') }))
-afterEach(() => void vi.useRealTimers())
+afterEach(() => {
+  vi.unstubAllEnvs()
+  vi.useRealTimers()
+})
 
 const headers = (value: string) => new Headers({ 'Retry-After': value })
 
@@ -55,4 +58,13 @@ it.each([
   new Headers({ 'Retry-After': '1' }),
 ])('finds the header whatever its case', (headers) => {
   expect(retryAfter({ headers })).toBe(1000)
+})
+
+it('reads a date without a zone as GMT, wherever it runs', () => {
+  vi.stubEnv('TZ', 'America/New_York')
+  expect(new Date().getTimezoneOffset()).toBe(300)
+  for (const date of ['Wed Jan  2 03:04:35 2030', 'Wed, 02 Jan 2030 03:04:35']) {
+    expect(retryAfter({ headers: { 'retry-after': date } })).toBe(30_000)
+  }
+  expect(retryAfter({ headers: { 'retry-after': 'Wed, 02 Jan 2030 04:04:35 +0100' } })).toBe(30_000)
 })

@@ -225,6 +225,14 @@ describe('deadlines of retry', () => {
     }
   })
 
+  it('gives up with the last error when onRetry takes so long that the pause would cross it', async () => {
+    const fn = failing(99)
+    const outcome = settle(retry({ ...steady, timeout: 150, onRetry: () => delay(70) })(fn)())
+    await vi.advanceTimersByTimeAsync(150)
+    expect(outcome).toMatchObject({ error: new Error('number 1'), at: 70 })
+    expect(fn).toHaveBeenCalledTimes(1)
+  })
+
   it('rejects with a TimeoutError in the middle of an attempt, which is told', async () => {
     let token = CancellationToken.none
     let calls = 0
@@ -601,6 +609,7 @@ describe('the back-off', () => {
     for (const options of [
       { baseDelay: 100 },
       { baseDelay: 0 },
+      { baseDelay: Infinity },
       { maxDelay: Infinity, baseDelay: 1, factor: 1e10, delay: () => 0 },
     ]) {
       const seen: number[] = []

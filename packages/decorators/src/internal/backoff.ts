@@ -46,14 +46,15 @@ export function backoffOf(
     throw badValue('factor', 'a number >= 1', factor)
   const { MAX_VALUE } = Number
   const capped = (delay: number): number => Math.min(delay, maxDelay, MAX_VALUE)
-  return (attempt, previous = baseDelay) => {
-    if (backoff === 'constant') return capped(baseDelay)
-    if (backoff === 'linear') return capped(baseDelay * attempt)
+  const base = capped(baseDelay)
+  return (attempt, previous = base) => {
+    if (backoff === 'constant') return base
+    if (backoff === 'linear') return capped(base * attempt)
     if (backoff === 'decorrelated-jitter') {
-      return capped(baseDelay + random() * (capped(previous * 3) - baseDelay))
+      return capped(base + random() * (capped(previous * 3) - base))
     }
     // Infinity times a base of 0 would not be a number.
-    const delay = capped(baseDelay * Math.min(factor ** (attempt - 1), MAX_VALUE))
+    const delay = capped(base * Math.min(factor ** (attempt - 1), MAX_VALUE))
     if (backoff === 'exponential') return delay
     return backoff === 'full-jitter' ? random() * delay : delay * (0.5 + random() / 2)
   }

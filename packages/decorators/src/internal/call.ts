@@ -116,7 +116,10 @@ function carrying(
   const copy = [...args]
   copy[index] = isCancellation(given)
     ? like(given)
-    : { ...(given as object), signal: like(carried(given)) }
+    : Object.setPrototypeOf(
+        { ...(given as object), signal: like(carried(given)) },
+        Object.getPrototypeOf(Object(given)),
+      )
   return copy
 }
 
@@ -170,7 +173,8 @@ export function tellLater(promise: Promise<unknown>, hook: LateHook): void {
 
 /** Gives the options back if they are fit for a Call. */
 export function checkCommon<O extends CommonOptions>(options: O): O {
-  if (Object(options) !== options || Array.isArray(options))
+  // A function is none: somebody who writes `retry(fn)` would get a decorator for it.
+  if (!options || typeof options !== 'object' || Array.isArray(options))
     throw badValue('options', 'an object', options, TypeError)
   const { name, signal, signalArgument } = options
   if (name !== undefined && typeof name !== 'string')

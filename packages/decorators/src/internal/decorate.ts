@@ -53,8 +53,9 @@ function wrap(
   owner?: object,
 ): Fn {
   checkFunction('fn', fn)
-  const kind = /^class\b|^\[object (.*Generator)F/.exec(
-    /^class\b/.test(Function.prototype.toString.call(fn))
+  const kind = /^class$|^\[object (.*Generator)F/.exec(
+    // With a parenthesis it is a method of that name.
+    /^class\b(?!\s*\()/.test(Function.prototype.toString.call(fn))
       ? 'class'
       : Object.prototype.toString.call(fn),
   )
