@@ -184,6 +184,8 @@ describe('the command', () => {
 
   it.each([
     [['--concurrency', '0'], '--concurrency'],
+    [['--concurrency', '1.5'], '--concurrency'],
+    [['--retries', '0.5'], '--retries'],
     [['--rate', 'fast'], '--rate'],
     [['--timeout', ''], '--timeout'],
     [['--nonsense'], '--nonsense'],
@@ -192,6 +194,30 @@ describe('the command', () => {
     const { code, stdout, stderr } = await run(...args)
     expect([code, stdout]).toEqual([2, ''])
     expect(stderr).toContain(word)
+  })
+
+  it.each([['--rate', 'fast'], ['no-such-folder']])(
+    'ends on a terminal, too, when %s is wrong',
+    async (...args) => {
+      const terminal = `Object.assign(process.stderr, { isTTY: true, clearLine() {}, cursorTo() {}, moveCursor() {} })`
+      const child = spawn(
+        process.execPath,
+        ['--import', `data:text/javascript,${encodeURIComponent(terminal)}`, cli, ...args],
+        { stdio: ['ignore', 'ignore', 'pipe'], timeout: 10_000, killSignal: 'SIGKILL' },
+      )
+      const said = text(child.stderr)
+      expect(await once(child, 'exit')).toEqual([2, null])
+      expect(await said).toContain(args.at(-1))
+    },
+  )
+
+  it('exits as ever when nobody reads the report to its end', async () => {
+    await using tree = await folder({ 'a.md': '[b](b.md)' })
+    const child = spawn(process.execPath, [cli, tree.path], { stdio: ['ignore', 'pipe', 'pipe'] })
+    child.stdout.destroy()
+    const said = text(child.stderr)
+    expect(await once(child, 'exit')).toEqual([1, null])
+    expect(await said).toBe('')
   })
 
   it('does not read a pipe', async () => {
