@@ -111,8 +111,8 @@ function lines({ broken, pages, checked, skipped, complete }: Report): string {
 }
 
 // Who has read enough (`| head`) is no failure; the exit code says what was found.
-process.stdout.on('error', ({ code }: NodeJS.ErrnoException) => {
-  if (code !== 'EPIPE') throw new Error(`Cannot write the report: ${code}`)
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error
 })
 try {
   process.exitCode = await main()
