@@ -1,3 +1,5 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { delay } from '@uno-async/core'
 import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest'
 import type { HttpServer } from '../../src/api/server.js'
@@ -96,4 +98,10 @@ it.runIf(hasRedis)('lets in through two instances together what one would', asyn
   expect(admitted.length).toBeLessThan(40)
   for (const instance of running) expect(await instance.stop('SIGTERM')).toBe(0)
   running = []
+})
+
+it('starts though the report of its last stop was cut short', async () => {
+  writeFileSync(join(world.folder, 'torn.json'), '{"at":')
+  const instance = await start('torn')
+  expect(await instance.stop('SIGTERM')).toBe(0)
 })
