@@ -82,7 +82,7 @@ function print(text: string): Promise<void> {
 
 function line(step: Step): string {
   const { status, duration = 0, problem, output = '' } = step
-  const what = problem ?? `${output.trim().split('\n').length} lines`
+  const what = problem ?? `${output.trim() ? output.trim().split('\n').length : 0} lines`
   return `${status.padEnd(12)}${`${Math.round(duration)} ms`.padEnd(9)}${nameOf(step)}: ${what}\n`
 }
 
@@ -97,6 +97,12 @@ function summary({ end, answer, problem, duration, steps }: Report): string {
   ].join('\n')
 }
 
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    // Who has read enough (`| head`) is no failure.
+    if (error.code !== 'EPIPE') throw error
+  })
+}
 try {
   // Not `exitCode`: who was left behind would keep us alive.
   process.exit(await main())

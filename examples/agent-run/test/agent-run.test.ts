@@ -173,6 +173,23 @@ describe('the command', () => {
     ])
   })
 
+  it('goes on when nobody reads what it prints', async () => {
+    const script = join(folder, 'script.json')
+    await writeFile(script, JSON.stringify([calls(`shell echo > ${join(folder, 'made')}`)]))
+    const child = spawn(process.execPath, [cli, script])
+    child.stdout.destroy()
+    child.stderr.destroy()
+    expect(await once(child, 'exit')).toEqual([0, null])
+    expect(existsSync(join(folder, 'made'))).toBe(true)
+  })
+
+  it('says of no output that it has no lines', async () => {
+    const script = join(folder, 'script.json')
+    await writeFile(script, JSON.stringify([calls('shell true')]))
+    const child = spawn(process.execPath, [cli, script])
+    expect(await text(child.stderr)).toMatch(/#1 shell true: 0 lines\n$/)
+  })
+
   it('prints lines for people', async () => {
     const script = join(folder, 'script.json')
     await writeFile(script, JSON.stringify([calls('approve it'), { answer: 'Fine.' }]))

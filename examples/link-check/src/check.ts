@@ -39,6 +39,16 @@ export interface Report {
 interface Place {
   readonly problem?: string
   readonly page?: Page
+  /** Where redirects led. */
+  readonly url?: URL
+}
+
+/** A page whose links are followed. */
+interface Visit {
+  readonly url: URL
+  /** What its links are relative to. */
+  readonly base: URL
+  readonly root: URL
 }
 
 /**
@@ -88,9 +98,10 @@ class Check {
   }
 
   async start(start: string, group: TaskGroup): Promise<void> {
-    if (/^https?:/.test(start)) {
+    if (/^https?:/i.test(start)) {
       const url = new URL(start)
-      return this.#visit(url, url, group)
+      url.hash = ''
+      return this.#visit(url, undefined, group)
     }
     const root = pathToFileURL((await stat(start)).isDirectory() ? `${start}/` : start)
     const files = root.href.endsWith('/')
@@ -103,20 +114,29 @@ class Check {
     for (const file of files.sort()) this.#visit(pathToFileURL(file), root, group)
   }
 
-  /** Reads a page and checks its links, each in a task of its own. Of a site, pages below `root` are visited too. */
-  #visit(url: URL, root: URL, group: TaskGroup): void {
+  /**
+   * Reads a page and checks its links, each in a task of its own. Of a site, pages below `root` are visited too;
+   * that is, if not given, where `url` leads.
+   */
+  #visit(url: URL, start: URL | undefined, group: TaskGroup): void {
     if (this.#visited.has(url.href)) return
     this.#visited.add(url.href)
     void group.createTask(
       async (token) => {
-        const { page, problem } = await this.#places.get(url.href, { signal: token })
+        const { page, problem, url: at = url } = await this.#places.get(url.href, { signal: token })
         // Of a page that is linked, `follow` tells where.
-        if (problem && url === root) this.#tell(url, { target: url.href, line: 1 }, problem)
-        if (!page) return
+        const isLinked = start && url.protocol !== 'file:'
+        if (problem && !isLinked) this.#tell(url, { target: show(url), line: 1 }, problem)
+        const root = start ?? at
+        const isMoved = at.href !== url.href
+        // A redirect may lead out of the site, or to a page that is visited anyway.
+        if (!page || (isMoved && (this.#visited.has(at.href) || !isBelow(at, root)))) return
+        this.#visited.add(at.href)
+        const base = URL.canParse(page.base ?? '', at) ? new URL(page.base ?? '', at) : at
         this.report.pages++
         this.report.found += page.links.length
         for (const link of page.links) {
-          void group.createTask((token) => this.#follow(link, url, root, group, token), {
+          void group.createTask((token) => this.#follow(link, { url, base, root }, group, token), {
             name: link.target,
           })
         }
@@ -127,48 +147,48 @@ class Check {
 
   async #follow(
     link: Link,
-    from: URL,
-    root: URL,
+    visit: Visit,
     group: TaskGroup,
     token: CancellationToken,
   ): Promise<void> {
     const { report } = this
-    const problem = await this.#problemOf(link, from, root, group, token)
+    const problem = await this.#problemOf(link, visit, group, token)
     if (problem === undefined) report.skipped++
     else report.checked++
-    if (problem) this.#tell(from, link, problem)
+    if (problem) this.#tell(visit.url, link, problem)
     this.#options.onProgress?.(report)
   }
 
   /** Why a link leads nowhere; '' if it is fine, undefined if it was not looked at. */
   async #problemOf(
     { target }: Link,
-    from: URL,
-    root: URL,
+    { base, root }: Visit,
     group: TaskGroup,
     token: CancellationToken,
   ): Promise<string | undefined> {
-    if (!URL.canParse(target, from)) return 'not a URL'
+    if (!URL.canParse(target, base)) return 'not a URL'
     // In a tree of files, `/x` means its root.
-    const isRooted = from.protocol === 'file:' && target.startsWith('/') && !target.startsWith('//')
-    const url = new URL(isRooted ? `.${target}` : target, isRooted ? root : from)
-    const anchor = decode(url.hash.slice(1))
+    const isRooted = base.protocol === 'file:' && target.startsWith('/') && !target.startsWith('//')
+    const url = new URL(isRooted ? `.${target}` : target, isRooted ? root : base)
+    const anchor = decode(url.hash.slice(1).replace(/:~:.*/, '')) // without what is to be highlighted
     url.hash = ''
     const isWeb = /^https?:$/.test(url.protocol)
     if (!isWeb && url.protocol !== 'file:') return undefined
     if (isWeb && this.#options.offline) return undefined
-    if (isWeb && url.href.startsWith(new URL('.', root).href)) this.#visit(url, root, group)
+    if (isWeb && isBelow(url, root)) this.#visit(url, root, group)
     const { problem, page } = await this.#places.get(url.href, { signal: token })
     if (problem) return problem
-    return anchor && page && !page.anchors.has(anchor) ? `no anchor #${anchor}` : ''
+    // Every page has a top.
+    if (!anchor || !page || page.anchors.has(anchor) || anchor.toLowerCase() === 'top') return ''
+    return `no anchor #${anchor}`
   }
 
   async #look(url: URL, token: CancellationToken): Promise<Place> {
     if (url.protocol === 'file:') return openFile(url)
     try {
-      const { status, html } = await this.#web.get(url, token)
+      const { status, html, url: at } = await this.#web.get(url, token)
       if (status >= 400) return { problem: `HTTP ${status}` }
-      return html === undefined ? {} : { page: parseHtml(html) }
+      return html === undefined ? {} : { page: parseHtml(html), url: at }
     } catch (error) {
       token.throwIfCancelled()
       return { problem: describe(error) }
@@ -182,7 +202,8 @@ class Check {
 
 async function openFile(url: URL): Promise<Place> {
   try {
-    if ((await stat(url)).isDirectory()) return {}
+    // Nor is a pipe read, which may have nobody at its other end.
+    if (!(await stat(url)).isFile()) return {}
     const parse = /\.md$/.test(url.pathname)
       ? parseMarkdown
       : /\.html?$/.test(url.pathname)
@@ -193,6 +214,10 @@ async function openFile(url: URL): Promise<Place> {
     const { code } = error as NodeJS.ErrnoException
     return { problem: code === 'ENOENT' ? 'no such file' : describe(error) }
   }
+}
+
+function isBelow(url: URL, root: URL): boolean {
+  return url.href.startsWith(new URL('.', root).href)
 }
 
 function show(url: URL): string {

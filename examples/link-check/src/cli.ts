@@ -48,22 +48,22 @@ async function main(): Promise<number> {
   const stop = (): void => void source.cancel()
   process.on('SIGINT', stop).on('SIGTERM', stop)
 
-  const bar = showProgress(values.json)
   const options = {
     offline: values.offline,
-    concurrency: number('concurrency', values.concurrency, 1),
+    concurrency: whole('concurrency', values.concurrency, 1),
     rate: number('rate', values.rate, Number.MIN_VALUE),
     timeout: number('timeout', values.timeout, 1),
-    retries: number('retries', values.retries, 0),
-    onProgress: bar.update,
+    retries: whole('retries', values.retries, 0),
   }
+  const limit = number('limit', values.limit, 1)
+  const starts = positionals.length ? positionals : ['.']
+  const bar = showProgress(values.json)
   // Cooperative: what was checked when the time is up still counts.
   const report = await timeout(
-    number('limit', values.limit, 1),
-    (signal) => checkLinks(positionals.length ? positionals : ['.'], { ...options, signal }),
+    limit,
+    (signal) => checkLinks(starts, { ...options, onProgress: bar.update, signal }),
     { mode: 'cooperative', signal: source.token },
-  )
-  bar.end()
+  ).finally(bar.end)
   process.off('SIGINT', stop).off('SIGTERM', stop)
 
   process.stdout.write(values.json ? `${JSON.stringify(report, null, 2)}\n` : lines(report))
@@ -75,6 +75,12 @@ function number(option: string, value: string, least: number): number {
   const it = Number(value)
   if (value.trim() !== '' && it >= least) return it
   throw new TypeError(`Expected --${option} to be a number, at least ${least}, got ${value}`)
+}
+
+function whole(option: string, value: string, least: number): number {
+  const it = number(option, value, least)
+  if (it === Infinity || Number.isInteger(it)) return it
+  throw new TypeError(`Expected --${option} to be a whole number, got ${value}`)
 }
 
 /** A bar on a terminal, nothing elsewhere: the report is lines anyway. */
@@ -104,6 +110,10 @@ function lines({ broken, pages, checked, skipped, complete }: Report): string {
   return `${list.join('')}${pages} pages, ${checked} links checked${left}, ${broken.length} broken${so}\n`
 }
 
+// Who has read enough (`| head`) is no failure; the exit code says what was found.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error
+})
 try {
   process.exitCode = await main()
 } catch (error) {

@@ -11,6 +11,8 @@ export interface Link {
 
 /** What a page says, and what of it can be pointed at. */
 export interface Page {
+  /** What its links are relative to, where that is not its own address. */
+  readonly base?: string
   readonly links: readonly Link[]
   readonly anchors: ReadonlySet<string>
 }
@@ -36,23 +38,25 @@ export function parseMarkdown(text: string): Page {
   return { links, anchors }
 }
 
-/** `href` and `src`; the anchors are every `id`, and the `name` of an `<a>`. */
+/** `href` and `src`, the first `<base>` for what they are relative to; the anchors are every `id`, and the `name` of an `<a>`. */
 export function parseHtml(text: string): Page {
   const links: Link[] = []
   const anchors = new Set<string>()
+  let base: string | undefined
   let line = 1
   let seen = 0
   const parser = new Parser({
     onopentag(tag, { href, src, id, name }) {
       for (; seen < parser.startIndex; seen++) if (text[seen] === '\n') line++
       const target = href ?? src
-      if (target !== undefined && tag !== 'base') links.push({ target, line })
+      if (tag === 'base') base ??= href
+      else if (target !== undefined) links.push({ target, line })
       if (id) anchors.add(id)
       if (name && tag === 'a') anchors.add(name)
     },
   })
   parser.end(text)
-  return { links, anchors }
+  return { links, anchors, ...(base !== undefined && { base }) }
 }
 
 function plainText(node: Nodes): string {

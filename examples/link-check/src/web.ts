@@ -13,6 +13,8 @@ export interface WebOptions {
 }
 
 export interface Answer {
+  /** Where it was found, after redirects. */
+  readonly url: URL
   readonly status: number
   readonly headers: Headers
   /** Set if it is HTML. */
@@ -77,16 +79,17 @@ async function ask(url: URL): Promise<Answer> {
   const { signal } = CancellationToken.current
   const response = await fetch(url, { signal, headers: { 'user-agent': 'link-check' } })
   const { ok, status, headers } = response
+  const at = new URL(response.url)
   if (ok && headers.get('content-type')?.includes('html')) {
-    return { status, headers, html: await response.text() }
+    return { url: at, status, headers, html: await response.text() }
   }
   await response.body?.cancel()
-  return { status, headers }
+  return { url: at, status, headers }
 }
 
 /** What went wrong with a request, in a few words. */
 export function describe(error: unknown): string {
   if (isTimeout(error)) return (error as Error).message
-  const cause = (error as { cause?: { code?: string } }).cause
-  return cause?.code ?? (error instanceof Error ? error.message : String(error))
+  const cause = (error as { cause?: { code?: string; message?: string } }).cause
+  return cause?.code ?? cause?.message ?? (error instanceof Error ? error.message : String(error))
 }

@@ -1,6 +1,6 @@
-import { spawn } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { text } from 'node:stream/consumers'
@@ -64,6 +64,20 @@ describe('a tree of files', () => {
     expect(report).toMatchObject({ complete: true, pages: 3, skipped: 1 })
   })
 
+  it('tells of a page that cannot be read', async () => {
+    await using tree = await folder({ 'huge.md': '' })
+    await truncate(join(tree.path, 'huge.md'), 2 ** 32)
+    const report = await checkLinks([tree.path], options)
+    expect(report.broken).toEqual([
+      {
+        page: expect.stringMatching(/huge\.md$/),
+        line: 1,
+        target: expect.any(String),
+        problem: expect.stringContaining('File size'),
+      },
+    ])
+  })
+
   it('leaves URLs alone when offline', async () => {
     await using site = await Site.open({})
     await using tree = await folder({ 'a.md': `[x](${site.url}/missing)` })
@@ -90,6 +104,32 @@ describe('a site', () => {
     })
     expect(report.broken.filter(({ target }) => target === '/missing')).toHaveLength(2)
     expect(report.complete).toBe(true)
+  })
+
+  it('takes what is relative from where a redirect led, or from what the page says', async () => {
+    await using other = await Site.open({ '/': links('/missing') })
+    await using site = await Site.open({})
+    site.pages = {
+      '/docs': `${site.url}/docs/`,
+      '/docs/': links('a', 'b', 'out', '#top', '#TOP', '#:~:text=here', 'a#there:~:text=here'),
+      '/docs/a': `<base href="${site.url}/deep/">${links('page')}<p id="there">`,
+      '/docs/b': `${site.url}/docs/a`,
+      '/docs/out': `${other.url}/`,
+      '/deep/page': 'fine',
+    }
+    const report = await checkLinks([`${site.url}/docs`], options)
+    expect(report).toMatchObject({ complete: true, broken: [], pages: 2 })
+    expect([...site.asked.keys()].sort()).toEqual(
+      ['/docs', '/docs/', '/docs/a', '/docs/b', '/docs/out', '/deep/page'].sort(),
+    )
+    expect([...other.asked.keys()]).toEqual(['/'])
+  })
+
+  it('says what is wrong with a redirect that never ends', async () => {
+    await using site = await Site.open({})
+    site.pages = { '/': links('/loop'), '/loop': `${site.url}/loop` }
+    const report = await checkLinks([`${site.url}/`], { ...options, retries: 0 })
+    expect(problems(report)).toEqual({ '/loop': 'redirect count exceeded' })
   })
 
   it('asks for an address once, however often it is linked, and again only after a failure that may pass', async () => {
@@ -144,6 +184,8 @@ describe('the command', () => {
 
   it.each([
     [['--concurrency', '0'], '--concurrency'],
+    [['--concurrency', '1.5'], '--concurrency'],
+    [['--retries', '0.5'], '--retries'],
     [['--rate', 'fast'], '--rate'],
     [['--timeout', ''], '--timeout'],
     [['--nonsense'], '--nonsense'],
@@ -152,6 +194,40 @@ describe('the command', () => {
     const { code, stdout, stderr } = await run(...args)
     expect([code, stdout]).toEqual([2, ''])
     expect(stderr).toContain(word)
+  })
+
+  it.each([['--rate', 'fast'], ['no-such-folder']])(
+    'ends on a terminal, too, when %s is wrong',
+    async (...args) => {
+      const terminal = `Object.assign(process.stderr, { isTTY: true, clearLine() {}, cursorTo() {}, moveCursor() {} })`
+      const child = spawn(
+        process.execPath,
+        ['--import', `data:text/javascript,${encodeURIComponent(terminal)}`, cli, ...args],
+        { stdio: ['ignore', 'ignore', 'pipe'], timeout: 10_000, killSignal: 'SIGKILL' },
+      )
+      const said = text(child.stderr)
+      expect(await once(child, 'exit')).toEqual([2, null])
+      expect(await said).toContain(args.at(-1))
+    },
+  )
+
+  it('exits as ever when nobody reads the report to its end', async () => {
+    await using tree = await folder({ 'a.md': '[b](b.md)' })
+    const child = spawn(process.execPath, [cli, tree.path], { stdio: ['ignore', 'pipe', 'pipe'] })
+    child.stdout.destroy()
+    const said = text(child.stderr)
+    expect(await once(child, 'exit')).toEqual([1, null])
+    expect(await said).toBe('')
+  })
+
+  it('does not read a pipe', async () => {
+    await using tree = await folder({ 'a.md': '[x](x.md)' })
+    execFileSync('mkfifo', [join(tree.path, 'x.md')])
+    const child = spawn(process.execPath, [cli, tree.path], {
+      timeout: 10_000,
+      killSignal: 'SIGKILL',
+    })
+    expect(await once(child, 'exit')).toEqual([0, null])
   })
 
   it('ends on Ctrl+C with what it has, though a server hangs', async () => {

@@ -7,20 +7,23 @@ const html = (response: ServerResponse, body: string): void => {
   response.end(`<!doctype html>\n${body}`)
 }
 
-/** A site with every kind of trouble. `asked` counts the requests for each path. */
+/** A site with every kind of trouble; a page that is a URL leads there. `asked` counts the requests for each path. */
 export class Site implements AsyncDisposable {
   readonly asked = new Map<string, number>()
+  pages: Record<string, string>
   readonly #server: Server
   readonly #waiting = new Map<string, () => void>()
 
   private constructor(pages: Record<string, string>) {
+    this.pages = pages
     this.#server = createServer((request, response) => {
       const path = request.url ?? '/'
       const times = (this.asked.get(path) ?? 0) + 1
       this.asked.set(path, times)
       this.#waiting.get(path)?.()
-      const page = pages[path]
-      if (page !== undefined) html(response, page)
+      const page = this.pages[path]
+      if (page?.startsWith('http')) response.writeHead(302, { location: page }).end()
+      else if (page !== undefined) html(response, page)
       else if (path === '/slow') setTimeout(() => html(response, 'slow'), 50)
       else if (path === '/limited' && times === 1) {
         response.writeHead(429, { 'retry-after': '1' }).end()

@@ -1,4 +1,7 @@
+import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
 import { chmodSync, existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { withContext } from '@uno-async/context'
@@ -84,6 +87,38 @@ it('says what is wrong with a request', async () => {
   expect(await post('/orders', order(1, 'nothing'))).toMatchObject({ status: 404 })
   expect(await post('/orders/1000000/pay')).toMatchObject({ status: 404 })
   expect((await send('POST', '/orders', undefined, { body: '{' })).status).toBe(422)
+  // … and what the database would not take is no failure of ours
+  logged.length = 0
+  for (const quantity of [2 ** 31, Number.MAX_SAFE_INTEGER])
+    expect(await post('/orders', order(quantity))).toMatchObject({ status: 422 })
+  for (const customer of ['a\0b', 'a\ud800b'])
+    expect(await post('/orders', { ...order(1), customer })).toMatchObject({ status: 422 })
+  for (const path of [`/orders/${2 ** 31}`, '/stock/%00'])
+    expect((await send('GET', path)).status, path).toBe(422)
+  expect(await post(`/orders/${2 ** 31}/pay`)).toMatchObject({ status: 422 })
+  expect(await post('/orders', order(1), randomBytes(3_000).toString('hex'))).toMatchObject({
+    status: 422,
+  })
+  expect(logged).toEqual([])
+})
+
+it('takes an empty key for none', async () => {
+  const headers = { 'idempotency-key': '' }
+  const all = await Promise.all(
+    [1, 1].map((quantity) => send('POST', '/orders', order(quantity), { headers })),
+  )
+  const ids = await Promise.all(all.map(async (each) => ((await each.json()) as Order).id))
+  expect(new Set(ids).size).toBe(2)
+})
+
+it('gives up on a body that does not come', async () => {
+  const { hostname, port } = new URL(url)
+  const client = connect(Number(port), hostname)
+  client.write('POST /orders HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{"cust')
+  const [answer] = await once(client, 'data')
+  client.destroy()
+  expect(`${answer}`).toMatch(/^HTTP\/1.1 504 /)
+  await until(() => app.metrics.requests.inFlight === 0)
 })
 
 it('carries a command out once for each key', async () => {

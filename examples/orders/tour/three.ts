@@ -1,5 +1,5 @@
 import { AsyncExitStack } from '@uno-async/context'
-import { CancellationToken, delay } from '@uno-async/core'
+import { CancellationToken, CancellationTokenSource, delay } from '@uno-async/core'
 import { readConfig } from '../src/config.js'
 import { startPostgres } from '../src/database/postgres.js'
 import { Session } from '../src/database/session.js'
@@ -9,11 +9,14 @@ import { Traffic } from './traffic.js'
 
 // Three instances on one database; one is killed under load. What it had begun is done by the others.
 const { DATABASE_URL, REDIS_URL, DATA } = readConfig()
+using source = new CancellationTokenSource({ name: 'three' })
+// Only we tell the instances to stop: what Ctrl+C ends without that would leave them behind.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => source.cancel())
 
-await AsyncExitStack.run(async (stack) => {
+const run = async (stack: AsyncExitStack, token: CancellationToken): Promise<void> => {
   let url = DATABASE_URL
   if (!url) {
-    const postgres = await startPostgres(`${DATA}/postgres`)
+    const postgres = await startPostgres(`${DATA}/postgres`, token)
     stack.defer(() => postgres.close())
     url = postgres.url
   }
@@ -30,9 +33,9 @@ await AsyncExitStack.run(async (stack) => {
   stack.defer(() => server.close())
 
   await using traffic = new Traffic(() => front).open(16)
-  await delay(4_000)
+  await delay(4_000, { signal: token })
   console.log(`kill -9 one: ${await instances[0]?.stop('SIGKILL')}`)
-  await delay(4_000)
+  await delay(4_000, { signal: token })
   await traffic.close()
 
   const session = await Session.open(url, CancellationToken.none)
@@ -40,7 +43,7 @@ await AsyncExitStack.run(async (stack) => {
   const db = session.under(CancellationToken.timeout(60_000))
   let books = await audit(db, traffic.told)
   while (books.events.pending) {
-    await delay(250)
+    await delay(250, { signal: token })
     books = await audit(db, traffic.told)
   }
   console.log({
@@ -49,4 +52,11 @@ await AsyncExitStack.run(async (stack) => {
     ...books,
   })
   process.exitCode = books.lost.length ? 1 : 0
-})
+}
+
+try {
+  await AsyncExitStack.run(run, { signal: source.token })
+} catch (error) {
+  if (!source.token.owns(error)) throw error
+  process.exitCode = 130
+}

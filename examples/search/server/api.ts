@@ -36,7 +36,8 @@ export function createApi(log: (line: string) => void = () => {}) {
 
   return async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const started = performance.now()
-    const url = new URL(request.url ?? '/', 'http://localhost')
+    // Not as relative to it: `//` would be the beginning of another host.
+    const url = new URL(`http://localhost${request.url}`)
     const conditions = request.headers['x-conditions'] ?? url.searchParams.get('conditions')
     if (conditions === 'cut') return void response.destroy()
     const client = new CancellationTokenSource()

@@ -47,6 +47,8 @@ describe('the server', () => {
     expect((await server.ask('/search?q=berlin', 'failing')).status).toBe(503)
     expect((await fetch(`http://127.0.0.1:${server.port}/?conditions=failing`)).status).toBe(503)
     expect((await server.ask('/nowhere', 'fine')).status).toBe(404)
+    for (const path of ['//', '//[/search?q=berlin'])
+      expect((await server.ask(path, 'fine')).status).toBe(404)
     await expect(server.ask('/search?q=berlin', 'cut')).rejects.toThrow('fetch failed')
   })
 

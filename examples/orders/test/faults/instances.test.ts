@@ -1,6 +1,11 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { delay } from '@uno-async/core'
 import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest'
 import type { HttpServer } from '../../src/api/server.js'
+import { inProject } from '../../src/config.js'
 import { balance, Instance } from '../../tour/fleet.js'
 import { Traffic } from '../../tour/traffic.js'
 import { hasRedis, openWorld, startRedis, type World } from './world.js'
@@ -96,4 +101,27 @@ it.runIf(hasRedis)('lets in through two instances together what one would', asyn
   expect(admitted.length).toBeLessThan(40)
   for (const instance of running) expect(await instance.stop('SIGTERM')).toBe(0)
   running = []
+})
+
+it('starts though the report of its last stop was cut short', async () => {
+  writeFileSync(join(world.folder, 'torn.json'), '{"at":')
+  const instance = await start('torn')
+  expect(await instance.stop('SIGTERM')).toBe(0)
+})
+
+it('leaves no instance behind when three are stopped by Ctrl+C', async () => {
+  const child = spawn(process.execPath, [inProject('dist/three.js')], {
+    env: { PATH: process.env['PATH'], DATABASE_URL: world.url, DATA: world.folder },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  let said = ''
+  for await (const chunk of child.stdout) {
+    said += chunk
+    if (said.match(/serves/g)?.length === 3) break
+  }
+  child.kill('SIGINT')
+  expect(await once(child, 'exit')).toEqual([130, null])
+  const urls = said.match(/http:\S+/g) ?? []
+  const answers = await Promise.all(urls.map((url) => fetch(`${url}/live`).catch(() => 'gone')))
+  expect(answers).toEqual(['gone', 'gone', 'gone'])
 })
