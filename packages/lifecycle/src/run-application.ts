@@ -13,7 +13,7 @@ import { ShutdownError } from './errors.js'
 import { formatReport, whole } from './format-report.js'
 import { checkGiven, oneOf } from './internal/check.js'
 import { findHost, type Host, numbers } from './internal/host.js'
-import { keepAlive, limited, noop } from './internal/limited.js'
+import { isOf, keepAlive, limited, noop } from './internal/limited.js'
 import { Shutdown } from './internal/shutdown.js'
 import { AsyncManager } from './manager.js'
 import { checkManager, getAsyncManager, setAsyncManager } from './shared.js'
@@ -295,7 +295,7 @@ class Run<S> {
   }
 
   #fail(kind: 'start-failed' | 'main-failed', error: unknown): void {
-    const mine = this.#told.token.owns(error) || this.#manager.token.owns(error)
+    const mine = isOf(error, this.#told.token, this.#manager.token)
     if (!this.#reason && !this.#manager.shuttingDown) this.#stop({ kind, error: errorOf(error) })
     else if (!mine && !isCancelled(error)) this.late(error)
   }
@@ -313,7 +313,7 @@ class Run<S> {
 
   #crash(kind: 'uncaughtException' | 'unhandledRejection', error: unknown, now: boolean): void {
     const stopping = this.#reason !== undefined || this.#manager.shuttingDown
-    if (this.#told.token.owns(error) || this.#manager.token.owns(error)) return
+    if (isOf(error, this.#told.token, this.#manager.token)) return
     if (stopping && isCancelled(error)) return
     if (now) {
       this.late(error)

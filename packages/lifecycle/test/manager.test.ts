@@ -525,6 +525,36 @@ describe('shutdown', () => {
     ])
   })
 
+  it('survives errors that throw when they are looked at', async () => {
+    const stranger = new Proxy(new Error('stranger'), {
+      get() {
+        throw new Error('no business of yours')
+      },
+    })
+    const throwIt = (): never => {
+      throw stranger
+    }
+    const log: string[] = []
+    const manager = new AsyncManager()
+    manager.registerResource({ name: 'a', start: () => {}, stop: () => log.push('a') })
+    const b = { name: 'b', dependsOn: ['a'], start: () => {}, stop: throwIt, check: throwIt }
+    manager.registerResource(b)
+    await manager.start()
+    expect((await manager.health()).checks).toMatchObject([{ name: 'b', outcome: 'error' }])
+    const task = manager.createTask(throwIt)
+    const { errors } = await soon(manager.waitForShutdown())
+    expect([task.state, manager.state, log, errors.length]).toEqual(['failed', 'stopped', ['a'], 1])
+    expect(errors[0] === stranger).toBe(true)
+
+    const other = new AsyncManager()
+    other.registerResource({ name: 'a', start: throwIt })
+    let same = false
+    await other.start().catch((error) => {
+      same = error === stranger
+    })
+    expect([same, other.state]).toEqual([true, 'failed'])
+  })
+
   it('runs shutdown hooks last registered first', async () => {
     const log: number[] = []
     const manager = new AsyncManager()
