@@ -156,7 +156,7 @@ export class AsyncManager implements AsyncDisposable {
     this.#assertOpen(`the resource "${name}"`)
     if (resources.has(name)) throw this.#misuse(`has a resource "${name}" already`)
     const late = this.#state !== 'idle'
-    if (late) checkGraph(this.name, new Map(resources).set(name, resource))
+    if (late) checkGraph(this.name, resources, resource)
     resources.set(name, resource)
     if (late) this.#registry.start(resource)
     return resource.handle

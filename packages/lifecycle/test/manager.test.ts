@@ -296,6 +296,25 @@ describe('start', () => {
     expect(book.log.slice(-2)).toEqual(['-late', '-db'])
   })
 
+  it('takes new resources when one was let go that others depend on', async () => {
+    const book = new Book()
+    const manager = new AsyncManager()
+    manager.registerResource(book.spec('db'))
+    manager.registerResource(book.spec('api', ['db']))
+    await soon(manager.start())
+    manager.unregisterResource('db')
+    expect(() => manager.registerResource(book.spec('x', ['db']))).toThrow(
+      'an unknown dependency: "x" → "db"',
+    )
+    expect(await soon(manager.registerResource(book.spec('late', ['api'])).ready)).toBe('late')
+    expect(() => manager.registerResource(book.spec('db', ['late']))).toThrow(
+      'a dependency cycle: "db" → "late" → "api" → "db"',
+    )
+    expect(await soon(manager.registerResource(book.spec('db')).ready)).toBe('db')
+    await soon(manager.shutdown())
+    expect(book.log.filter((each) => each.startsWith('-'))).toEqual(['-late', '-api', '-db'])
+  })
+
   it.each([
     ['failed', error],
     ['was aborted by somebody else', AbortSignal.abort().reason],
@@ -371,6 +390,23 @@ describe('start', () => {
     })
     await soon(manager.start())
     expect(book.log).toEqual(['>b', '+b'])
+    await soon(manager.shutdown())
+  })
+
+  it('waits for what takes the place of another meanwhile', async () => {
+    const book = new Book()
+    const manager = new AsyncManager()
+    manager.registerResource(book.spec('old'))
+    manager.registerResource({
+      name: 'a',
+      async start() {
+        await delay(5)
+        manager.unregisterResource('old')
+        manager.registerResource(book.spec('new', [], { start: 50 }))
+      },
+    })
+    await soon(manager.start())
+    expect(book.log.at(-1)).toBe('+new')
     await soon(manager.shutdown())
   })
 

@@ -164,10 +164,12 @@ export class Registry {
 
   /** What is registered meanwhile belongs to the start. */
   async #allStarted(): Promise<void> {
-    const { resources } = this
-    for (let size = -1; size !== resources.size; ) {
-      size = resources.size
-      await Promise.all([...resources.values()].map(({ starting }) => starting))
+    const seen = new Set<Resource>() // their number tells nothing: one may take the place of another
+    for (;;) {
+      const fresh = [...this.resources.values()].filter((each) => !seen.has(each))
+      if (!fresh.length) return
+      for (const each of fresh) seen.add(each)
+      await Promise.all(fresh.map(({ starting }) => starting))
     }
   }
 
