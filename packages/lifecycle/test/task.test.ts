@@ -221,6 +221,19 @@ describe('restart', () => {
     expect((await manager.waitForShutdown()).reason).toMatchObject({ kind: 'task-failed', error })
   })
 
+  it('starts again without end when told to, at once if told to', async () => {
+    const manager = new AsyncManager()
+    let runs = 0
+    const run = (): void => {
+      if (++runs === 1_500) throw error
+    }
+    const endless = { when: 'always', maxRestarts: Infinity, baseDelay: 0 } as const
+    const task = manager.createTask(run, { restart: endless })
+    await vi.advanceTimersByTimeAsync(2_000)
+    expect([runs > 1_500, task.active]).toEqual([true, true])
+    await manager.shutdown()
+  })
+
   it('draws the delay between half and all', async () => {
     vi.spyOn(Math, 'random').mockReturnValue(0)
     const run = vi.fn(fail)
