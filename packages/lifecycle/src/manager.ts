@@ -368,21 +368,19 @@ export class AsyncManager implements AsyncDisposable {
 
   #failed(name: string, error: unknown, onError: ManagedTaskOptions['onError']): void {
     if (onError === 'ignore') return
-    let what: unknown = error ?? new LifecycleError(`Task "${name}" failed with ${error}`)
     if (typeof onError === 'function') {
+      const worse = (thrown: unknown): void => this.#failed(name, thrown, 'shutdown')
       try {
-        return onError(error)
+        Promise.resolve(onError(error) as unknown).catch(worse) // it may be asynchronous
       } catch (thrown) {
-        what = thrown
+        worse(thrown)
       }
+      return
     }
-    if (this.#shutdown) this.#shutdown.errors.add(what)
-    else
-      void this.shutdown({
-        kind: 'task-failed',
-        detail: name,
-        error: what,
-      } satisfies ShutdownReason)
+    const what = error ?? new LifecycleError(`Task "${name}" failed with ${error}`)
+    if (this.#shutdown) return void this.#shutdown.errors.add(what)
+    const reason: ShutdownReason = { kind: 'task-failed', detail: name, error: what }
+    void this.shutdown(reason)
   }
 
   #set(state: ManagerState): void {

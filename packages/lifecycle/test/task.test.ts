@@ -61,15 +61,23 @@ describe('createTask', () => {
     if (typeof onError === 'function') expect(onError).toHaveBeenCalledWith(error)
   })
 
-  it('shuts down with what onError throws', async () => {
+  it('shuts down with what onError throws, at once or later', async () => {
     const worse = new Error('worse')
+    const throwIt = (what?: unknown) => () => {
+      throw what
+    }
+    for (const onError of [throwIt(worse), () => Promise.reject(worse)]) {
+      const manager = new AsyncManager()
+      manager.createTask(fail, { onError, significant: true })
+      expect((await manager.waitForShutdown()).errors).toEqual([worse])
+    }
     const manager = new AsyncManager()
-    manager.createTask(fail, {
-      onError: () => {
-        throw worse
-      },
-    })
-    expect((await manager.waitForShutdown()).reason.error).toBe(worse)
+    manager.createTask(fail, { name: 't', onError: throwIt() })
+    const { code, reason } = await manager.waitForShutdown()
+    expect([code, String(reason.error)]).toEqual([
+      1,
+      'LifecycleError: Task "t" failed with undefined',
+    ])
   })
 
   it('does not take a cancellation for a failure', async () => {
