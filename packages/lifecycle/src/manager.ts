@@ -4,6 +4,7 @@ import {
   CancellationToken,
   checkFunction,
   checkMilliseconds,
+  checkOptions,
   type Milliseconds,
   type Registration,
 } from '@uno-async/core'
@@ -86,7 +87,7 @@ export class AsyncManager implements AsyncDisposable {
    * @throws TypeError, RangeError
    */
   constructor(options: ManagerOptions = {}) {
-    const { name = 'app', signal, shutdownTimeout = 10_000 } = options
+    const { name = 'app', signal, shutdownTimeout = 10_000 } = checkOptions(options)
     checkString('name', name)
     this.name = name
     this.shutdownTimeout = shutdownTimeout
@@ -185,7 +186,7 @@ export class AsyncManager implements AsyncDisposable {
     options: ManagedTaskOptions = {},
   ): ManagedTask<R> {
     checkFunction('run', run)
-    const name = options.name ?? (run.name || `task ${++this.#count}`)
+    const name = checkOptions(options).name ?? (run.name || `task ${++this.#count}`)
     const { tasks } = this.#registry
     const host = {
       manager: this,
@@ -225,7 +226,7 @@ export class AsyncManager implements AsyncDisposable {
    */
   async drain(options: { signal?: Cancellation | undefined } = {}): Promise<void> {
     const { work } = this.#registry
-    const token = CancellationToken.from(options.signal)
+    const token = CancellationToken.from(checkOptions(options).signal)
     while (work.size) await token.race(Promise.all(work.keys()))
   }
 
@@ -244,7 +245,7 @@ export class AsyncManager implements AsyncDisposable {
     hook: (context: StopContext) => unknown,
     options: ShutdownHookOptions = {},
   ): Registration {
-    const { phase = 'stop' } = options
+    const { phase = 'stop' } = checkOptions(options)
     oneOf('phase', phase, ['unready', 'drain', 'stop', 'flush'])
     this.#assertOpen('a shutdown hook')
     return addHook(this.#registry.shutdownHooks, hook, options, phase)

@@ -4,6 +4,7 @@ import {
   CancellationTokenSource,
   checkFunction,
   checkMilliseconds,
+  checkOptions,
   delay,
   isCancelled,
   type Milliseconds,
@@ -363,11 +364,12 @@ function minus(now: readonly string[], before: readonly string[]): string[] {
 }
 
 function check<S>(options: RunOptions<S>): void {
-  const { startup, signals, exit = 'auto', exitCodes = 'clean-zero' } = options
+  const { startup, signals, exit = 'auto', exitCodes = 'clean-zero' } = checkOptions(options)
   checkFunction('startup', startup)
   checkGiven(options, checkFunction, 'main', 'cleanup')
   checkGiven(options, checkManager, 'manager')
-  if (signals !== undefined && signals !== false && !Array.isArray(signals)) {
+  const names = Array.isArray(signals) && signals.every((each) => typeof each === 'string')
+  if (signals !== undefined && signals !== false && !names) {
     throw badValue('signals', 'a list of names or false', signals, TypeError)
   }
   if (typeof exit !== 'function') oneOf('exit', exit, ['auto', 'never'])

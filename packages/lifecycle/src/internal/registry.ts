@@ -3,6 +3,7 @@ import {
   CancellationTokenSource,
   checkFunction,
   checkMilliseconds,
+  checkOptions,
   delay,
   type Milliseconds,
   type Registration,
@@ -270,10 +271,11 @@ export class Registry {
 export function addHook<C>(
   hooks: Set<Hook<C>>,
   run: (context: C) => unknown,
-  { name = run?.name || `hook ${hooks.size + 1}`, timeout }: HookOptions,
+  options: HookOptions,
   phase: Hook<C>['phase'],
 ): Registration {
   checkFunction('hook', run)
+  const { name = run.name || `hook ${hooks.size + 1}`, timeout } = checkOptions(options)
   checkString('name', name)
   if (timeout !== undefined) checkMilliseconds('timeout', timeout)
   return addTo(hooks, { name, timeout, phase, run })
