@@ -9,7 +9,7 @@ import {
   isCancelled,
   type Milliseconds,
 } from '@uno-async/core'
-import type { ShutdownReason, ShutdownReport } from './contracts.js'
+import type { ShutdownEntry, ShutdownReason, ShutdownReport } from './contracts.js'
 import { ShutdownError } from './errors.js'
 import { formatReport, whole } from './format-report.js'
 import { checkGiven, oneOf } from './internal/check.js'
@@ -161,6 +161,7 @@ class Run<S> {
   #forceWith!: (report: ShutdownReport) => void
   #startup: Promise<S> | undefined // while it runs
   #state: S | undefined
+  #last: Shutdown | undefined // what comes after the manager's
   #reason: ShutdownReason | undefined // set with #told
   #since: number | undefined // when the stop began, on the performance.now() scale
   #signalled: number | undefined // when the first signal came
@@ -239,6 +240,7 @@ class Run<S> {
     const { reason } = report
     const rest = Math.max(0, Math.ceil(this.#manager.shutdownTimeout - this.#age))
     const end = new Shutdown(this.#manager.name, rest, reason, noop)
+    this.#last = end
     if (this.#startup !== undefined) {
       await end.step('stop', 'startup', undefined, () => this.#startup?.then(noop, noop))
     }
@@ -326,13 +328,19 @@ class Run<S> {
 
   #forceNow(code: number): void {
     this.forced = true
-    this.#forceWith({
-      reason: this.#reason ?? { kind: 'requested' },
-      code,
-      duration: this.#age,
-      errors: [...this.#late],
-      entries: this.#manager.inspect().entries,
-    })
+    const reason: ShutdownReason = this.#reason ?? { kind: 'requested' }
+    const duration = this.#age
+    const { entries: steps, resources } = this.#manager.inspect()
+    const starting = resources.filter(({ state }) => state === 'starting')
+    const begun = starting.map(({ name, age }) => unfinished(name, age))
+    if (this.#startup !== undefined && !this.#last) begun.push(unfinished('startup', duration))
+    const entries = [...steps, ...begun, ...(this.#last?.report().entries ?? [])]
+    const errors = new Set<unknown>(reason.error === undefined ? [] : [reason.error])
+    for (const { outcome, error } of entries) {
+      if (outcome === 'error' || error !== undefined) errors.add(error)
+    }
+    for (const error of this.#late) errors.add(error)
+    this.#forceWith({ reason, code, duration, errors: [...errors], entries })
   }
 
   #watch(): void {
@@ -346,6 +354,11 @@ class Run<S> {
   #on(event: string, listener: (argument: unknown) => void): void {
     this.#undo.push(this.#host.on(event, listener))
   }
+}
+
+/** Something of the start that a forced exit does not wait for. */
+function unfinished(name: string, duration: Milliseconds): ShutdownEntry {
+  return { name, phase: 'stop', duration, outcome: 'abandoned' }
 }
 
 const codeOf = (signal: unknown): number => 128 + (numbers[String(signal)] ?? 0)
