@@ -70,5 +70,13 @@ export async function answer(
 }
 
 function plain({ error, ...check }: HealthReport['checks'][number]): object {
-  return error === undefined ? check : { ...check, error: String(error) }
+  return error === undefined ? check : { ...check, error: said(error) }
+}
+
+function said(error: unknown): string {
+  try {
+    return String(error)
+  } catch {
+    return '[object Object]'
+  }
 }

@@ -951,6 +951,10 @@ describe('health', () => {
       status: 'failing',
       checks: [{ name: 'db', error: 'Error: broken' }],
     })
+    const bare = { name: 'bare', start: () => {}, check: () => Promise.reject(Object.create(null)) }
+    await manager.registerResource(bare).ready
+    const [, all] = await ask('/health')
+    expect(JSON.parse(String(all)).checks[1]).toMatchObject({ error: '[object Object]' })
     expect(await ask('/live', 'HEAD')).toEqual([200, ''])
     expect(await ask('/other')).toEqual([404, ''])
     expect((await ask('/live', 'POST'))[0]).toBe(405)
