@@ -269,7 +269,9 @@ class Run<S> {
     const { kind, detail } = end.reason
     const errors = [...new Set([...end.errors, ...this.#late])]
     let code = errors.length ? 1 : 0
-    if (exitCodes === 'signal' && kind === 'signal' && !code) code = codeOf(detail)
+    // A stop by an AbortSignal has no number.
+    const signalled = kind === 'signal' && typeof detail === 'string'
+    if (exitCodes === 'signal' && signalled && !code) code = codeOf(detail)
     const coded = { ...end, errors, code }
     if (typeof exitCodes !== 'function') return coded
     try {
@@ -361,7 +363,7 @@ function unfinished(name: string, duration: Milliseconds): ShutdownEntry {
   return { name, phase: 'stop', duration, outcome: 'abandoned' }
 }
 
-const codeOf = (signal: unknown): number => 128 + (numbers[String(signal)] ?? 0)
+const codeOf = (signal: string): number => 128 + (numbers[signal] ?? 0)
 
 // A reason without an error would count as a clean one.
 const errorOf = (error: unknown): unknown => error ?? new Error(`Thrown: ${error}`)

@@ -86,6 +86,18 @@ describe('runApplication, in a test runner', () => {
     expect(report).toMatchObject({ code: 140, errors })
   })
 
+  it('knows no number for a stop by an AbortSignal', async () => {
+    const controller = new AbortController()
+    const report = await runApplication({
+      startup: () => {},
+      main: () => controller.abort(),
+      manager: new AsyncManager({ signal: controller.signal }),
+      exit: 'never',
+      exitCodes: 'signal',
+    })
+    expect(report).toMatchObject({ code: 0, reason: { kind: 'signal' } })
+  })
+
   it('does without a list of what holds the event loop', async () => {
     const list = vi.spyOn(process, 'getActiveResourcesInfo').mockImplementation(() => {
       throw new Error('not implemented')
