@@ -114,7 +114,7 @@ export class ManagedTask<R> implements Promise<R> {
     try {
       for (;;) {
         token.throwIfCancelled()
-        if (this.#state !== 'running') set('running')
+        set('running')
         let failed = false
         let error: unknown
         let value: R | undefined

@@ -242,6 +242,21 @@ describe('restart', () => {
     await manager.shutdown()
   })
 
+  it('tells listeners of each state, from the first on', async () => {
+    const manager = new AsyncManager()
+    const states: string[] = []
+    using _ = manager.subscribe(({ type, state }) => void (type === 'task' && states.push(state)))
+    let runs = 0
+    const run = (): void => {
+      if (++runs === 1) throw error
+    }
+    const task = manager.createTask(run, { restart: { when: 'on-error' } })
+    await vi.advanceTimersByTimeAsync(100)
+    await task
+    expect(states).toEqual(['running', 'waiting', 'running', 'done'])
+    await manager.shutdown()
+  })
+
   it('draws the delay between half and all', async () => {
     vi.spyOn(Math, 'random').mockReturnValue(0)
     const run = vi.fn(fail)
