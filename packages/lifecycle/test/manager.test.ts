@@ -393,6 +393,31 @@ describe('start', () => {
     await soon(manager.shutdown())
   })
 
+  it('waits for a startup hook when it is told to stop, and loses no error of it', async () => {
+    const book = new Book()
+    const manager = new AsyncManager()
+    manager.registerResource(book.spec('db'))
+    manager.addStartupHook(async () => {
+      await delay(50)
+      book.log.push('migrated')
+      throw error
+    })
+    const starting = manager.start().catch((e) => e)
+    await vi.advanceTimersByTimeAsync(20)
+    expect(await soon(manager.shutdown())).toMatchObject({ code: 1, errors: [error] })
+    expect(await starting).toBeInstanceOf(ShutdownError)
+    expect(book.log).toEqual(['>db', '+db', 'migrated', '~db', '-db'])
+  })
+
+  it('gives up in bounded time on a startup hook that never settles', async () => {
+    const manager = new AsyncManager({ shutdownTimeout: 1_000 })
+    manager.addStartupHook(() => new Promise(() => {}))
+    const starting = manager.start().catch((e) => e)
+    await vi.advanceTimersByTimeAsync(10)
+    expect((await soon(manager.shutdown())).code).toBe(1)
+    expect(await starting).toBeInstanceOf(ShutdownError)
+  })
+
   it('waits for what takes the place of another meanwhile', async () => {
     const book = new Book()
     const manager = new AsyncManager()
