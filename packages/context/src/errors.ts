@@ -34,11 +34,7 @@ export function collectErrors(error: unknown): unknown[] {
   const todo = [error] // the last is next
   while (todo.length) {
     const each = todo.at(-1)
-    const { name, error, suppressed, errors, cause } = (each ?? {}) as Tree
-    let inside: readonly unknown[] | undefined
-    if (name === 'SuppressedError') inside = [suppressed, error]
-    else if (Array.isArray(errors) && (name === 'AggregateError' || each instanceof AggregateError))
-      inside = errors
+    const { inside, cause } = look(each)
     if (seen.has(each)) {
       // What it comes from is listed.
       todo.pop()
@@ -50,4 +46,16 @@ export function collectErrors(error: unknown): unknown[] {
     if (cause !== undefined) todo.push(cause)
   }
   return [...found]
+}
+
+/** What it wraps, and what it comes from; nothing if it throws when it is looked at. */
+function look(it: unknown): { inside?: readonly unknown[]; cause?: unknown } {
+  try {
+    const { name, error, suppressed, errors, cause } = (it ?? {}) as Tree
+    if (name === 'SuppressedError') return { inside: [suppressed, error], cause }
+    const many = name === 'AggregateError' || it instanceof AggregateError
+    return many && Array.isArray(errors) ? { inside: errors, cause } : { cause }
+  } catch {
+    return {}
+  }
 }

@@ -56,7 +56,11 @@ function bind<T>(manager: GeneratorManager<T>, options: ContextOptions): AsyncCo
   let scope: Scope | undefined
   return {
     name,
-    enter: (token) => (scope ??= new Scope(name, options, token)).enter(manager),
+    enter(token) {
+      if (manager.entered) return manager.enter() // which says so
+      scope = new Scope(name, options, token)
+      return scope.enter(manager)
+    },
     exit: (info, token) => scope?.exit(info, token),
   }
 }
@@ -71,8 +75,12 @@ class GeneratorManager<T> implements AsyncContextManager<T> {
     this.#make = make
   }
 
+  get entered(): boolean {
+    return this.#generator !== undefined
+  }
+
   async enter(): Promise<T> {
-    if (this.#generator) throw this.#misuse('was entered twice')
+    if (this.entered) throw this.#misuse('was entered twice')
     const generator = this.#make()
     if (typeof generator?.next !== 'function') {
       await generator // of an async function: what it throws says more

@@ -4,12 +4,11 @@ import {
   CancellationTokenSource,
   CancelledError,
   checkFunction,
-  isCancelled,
 } from '@uno-async/core'
 import type { AsyncContextManager, ContextOptions, ExitInfo, ExitResult } from './contracts.js'
 import { ContextProtocolError } from './errors.js'
 import { AsyncExitStack } from './exit-stack.js'
-import { DONE, wrongInfo } from './internal/info.js'
+import { DONE, isCancellation, wrongInfo } from './internal/info.js'
 import { checkManager, Scope } from './internal/scope.js'
 
 /** What a group takes: a list or a record of context managers. */
@@ -203,7 +202,7 @@ async function enterAll(scope: Scope, managers: readonly Manager[]): Promise<unk
   const real = settled
     .filter((each) => each.status === 'rejected')
     .map(({ reason }) => reason)
-    .filter((error) => !isCancelled(error) && !token.owns(error))
+    .filter((error) => !isCancellation(error, token))
   if (real.length > 1) {
     throw new AggregateError(
       real,

@@ -1,6 +1,7 @@
-import { CancellationToken, checkFunction, checkOptions, isCancelled } from '@uno-async/core'
+import { CancellationToken, checkFunction, checkOptions } from '@uno-async/core'
 import type { AsyncContextManager, ContextOptions, EnteredContext, ExitInfo } from './contracts.js'
 import { AsyncExitStack } from './exit-stack.js'
+import { isCancellation } from './internal/info.js'
 
 /**
  * Enters a context manager, runs body with its value, and exits whatever happened; gives what body gives,
@@ -82,7 +83,7 @@ export async function enterContext<T>(
   return {
     value,
     fail(error) {
-      info = { ok: false, error, cancelled: isCancelled(error) || token.owns(error) }
+      info = { ok: false, error, cancelled: isCancellation(error, token) }
     },
     [Symbol.asyncDispose]: () => stack.close(info),
   }

@@ -5,7 +5,7 @@ import {
   SUPPRESS,
   withContext,
 } from '@uno-async/context'
-import { CancellationToken, CancellationTokenSource, delay } from '@uno-async/core'
+import { CancellationToken, CancellationTokenSource, CancelledError, delay } from '@uno-async/core'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 
 const body = new Error('body')
@@ -261,6 +261,19 @@ describe('misuse', () => {
     expect(await run).toBe('first')
     expect(closed).toBe(1)
     await expect(withContext(manager, () => {})).rejects.toBeInstanceOf(ContextProtocolError)
+  })
+
+  it('refuses a second entry with limits of its own as well', async () => {
+    const limited = asyncContextManager(
+      async function* broken() {
+        yield 1
+      },
+      { exitTimeout: 1_000 },
+    )
+    const manager = limited()
+    await expect(manager.enter(CancellationToken.cancelled())).rejects.toThrow(CancelledError)
+    expect(await withContext(manager, (it) => it)).toBe(1)
+    await expect(withContext(manager, () => {})).rejects.toThrow(message('was entered twice'))
   })
 
   it('takes one of two entries at once', async () => {

@@ -237,6 +237,34 @@ describe('AsyncExitStack', () => {
     expect(await bare).toEqual([undefined])
   })
 
+  it.each(['body', 'exit'])(
+    'runs every exit when the %s throws what cannot be looked at',
+    async (who) => {
+      const stranger = new Proxy(new Error('stranger'), {
+        get() {
+          throw new Error('no business of yours')
+        },
+      })
+      using source = new CancellationTokenSource()
+      let exits = 0
+      const seen = new Set<unknown>()
+      const body = (stack: AsyncExitStack): void => {
+        stack.defer(() => void exits++)
+        stack.defer(() => {
+          exits++
+          if (who === 'exit') throw stranger
+        })
+        source.cancel('why')
+        throw who === 'exit' ? new Error('body') : stranger
+      }
+      await AsyncExitStack.run(body, { signal: source.token }).catch((error) => {
+        seen.add(error).add(who === 'exit' && error.error)
+        for (const each of collectErrors(error)) seen.add(each)
+      })
+      expect([exits, seen.has(stranger)]).toEqual([2, true])
+    },
+  )
+
   it('unwinds 10 000 entries', async () => {
     const stack = new AsyncExitStack()
     let left = 10_000

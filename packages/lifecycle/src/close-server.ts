@@ -3,6 +3,7 @@ import {
   CancellationToken,
   CancellationTokenSource,
   checkFunction,
+  checkOptions,
   delay,
 } from '@uno-async/core'
 import { noop } from './internal/limited.js'
@@ -44,7 +45,7 @@ export async function closeServer(
   for (const method of ['close', 'closeIdleConnections', 'closeAllConnections'] as const) {
     checkFunction(`server.${method}`, server?.[method])
   }
-  const token = CancellationToken.from(options.signal)
+  const token = CancellationToken.from(checkOptions(options).signal)
   const done = new CancellationTokenSource()
   const closed = new Promise<void>((resolve, reject) => {
     server.close((error) => {

@@ -2,6 +2,7 @@ import {
   type Cancellation,
   CancellationToken,
   checkMilliseconds,
+  checkOptions,
   type Milliseconds,
 } from '@uno-async/core'
 import type { HealthReport } from './contracts.js'
@@ -15,7 +16,7 @@ export async function runChecks(
   resources: Iterable<Resource>,
   options: { signal?: Cancellation | undefined; timeout?: Milliseconds | undefined },
 ): Promise<Check[]> {
-  const { signal, timeout = 5_000 } = options
+  const { signal, timeout = 5_000 } = checkOptions(options)
   checkMilliseconds('timeout', timeout)
   const end = CancellationToken.from(signal)
   end.throwIfCancelled()
@@ -69,5 +70,13 @@ export async function answer(
 }
 
 function plain({ error, ...check }: HealthReport['checks'][number]): object {
-  return error === undefined ? check : { ...check, error: String(error) }
+  return error === undefined ? check : { ...check, error: said(error) }
+}
+
+function said(error: unknown): string {
+  try {
+    return String(error)
+  } catch {
+    return '[object Object]'
+  }
 }

@@ -4,6 +4,7 @@ import {
   CancellationToken,
   checkFunction,
   checkMilliseconds,
+  checkOptions,
   type Milliseconds,
   type Registration,
 } from '@uno-async/core'
@@ -86,7 +87,7 @@ export class AsyncManager implements AsyncDisposable {
    * @throws TypeError, RangeError
    */
   constructor(options: ManagerOptions = {}) {
-    const { name = 'app', signal, shutdownTimeout = 10_000 } = options
+    const { name = 'app', signal, shutdownTimeout = 10_000 } = checkOptions(options)
     checkString('name', name)
     this.name = name
     this.shutdownTimeout = shutdownTimeout
@@ -156,7 +157,7 @@ export class AsyncManager implements AsyncDisposable {
     this.#assertOpen(`the resource "${name}"`)
     if (resources.has(name)) throw this.#misuse(`has a resource "${name}" already`)
     const late = this.#state !== 'idle'
-    if (late) checkGraph(this.name, new Map(resources).set(name, resource))
+    if (late) checkGraph(this.name, resources, resource)
     resources.set(name, resource)
     if (late) this.#registry.start(resource)
     return resource.handle
@@ -185,7 +186,7 @@ export class AsyncManager implements AsyncDisposable {
     options: ManagedTaskOptions = {},
   ): ManagedTask<R> {
     checkFunction('run', run)
-    const name = options.name ?? (run.name || `task ${++this.#count}`)
+    const name = checkOptions(options).name ?? (run.name || `task ${++this.#count}`)
     const { tasks } = this.#registry
     const host = {
       manager: this,
@@ -225,7 +226,7 @@ export class AsyncManager implements AsyncDisposable {
    */
   async drain(options: { signal?: Cancellation | undefined } = {}): Promise<void> {
     const { work } = this.#registry
-    const token = CancellationToken.from(options.signal)
+    const token = CancellationToken.from(checkOptions(options).signal)
     while (work.size) await token.race(Promise.all(work.keys()))
   }
 
@@ -244,7 +245,7 @@ export class AsyncManager implements AsyncDisposable {
     hook: (context: StopContext) => unknown,
     options: ShutdownHookOptions = {},
   ): Registration {
-    const { phase = 'stop' } = options
+    const { phase = 'stop' } = checkOptions(options)
     oneOf('phase', phase, ['unready', 'drain', 'stop', 'flush'])
     this.#assertOpen('a shutdown hook')
     return addHook(this.#registry.shutdownHooks, hook, options, phase)
@@ -368,21 +369,19 @@ export class AsyncManager implements AsyncDisposable {
 
   #failed(name: string, error: unknown, onError: ManagedTaskOptions['onError']): void {
     if (onError === 'ignore') return
-    let what: unknown = error ?? new LifecycleError(`Task "${name}" failed with ${error}`)
     if (typeof onError === 'function') {
+      const worse = (thrown: unknown): void => this.#failed(name, thrown, 'shutdown')
       try {
-        return onError(error)
+        Promise.resolve(onError(error) as unknown).catch(worse) // it may be asynchronous
       } catch (thrown) {
-        what = thrown
+        worse(thrown)
       }
+      return
     }
-    if (this.#shutdown) this.#shutdown.errors.add(what)
-    else
-      void this.shutdown({
-        kind: 'task-failed',
-        detail: name,
-        error: what,
-      } satisfies ShutdownReason)
+    const what = error ?? new LifecycleError(`Task "${name}" failed with ${error}`)
+    if (this.#shutdown) return void this.#shutdown.errors.add(what)
+    const reason: ShutdownReason = { kind: 'task-failed', detail: name, error: what }
+    void this.shutdown(reason)
   }
 
   #set(state: ManagerState): void {

@@ -4,16 +4,17 @@ import {
   CancellationTokenSource,
   checkFunction,
   checkMilliseconds,
+  checkOptions,
   delay,
   isCancelled,
   type Milliseconds,
 } from '@uno-async/core'
-import type { ShutdownReason, ShutdownReport } from './contracts.js'
+import type { ShutdownEntry, ShutdownReason, ShutdownReport } from './contracts.js'
 import { ShutdownError } from './errors.js'
 import { formatReport, whole } from './format-report.js'
 import { checkGiven, oneOf } from './internal/check.js'
 import { findHost, type Host, numbers } from './internal/host.js'
-import { keepAlive, limited, noop } from './internal/limited.js'
+import { isOf, keepAlive, limited, noop } from './internal/limited.js'
 import { Shutdown } from './internal/shutdown.js'
 import { AsyncManager } from './manager.js'
 import { checkManager, getAsyncManager, setAsyncManager } from './shared.js'
@@ -160,6 +161,7 @@ class Run<S> {
   #forceWith!: (report: ShutdownReport) => void
   #startup: Promise<S> | undefined // while it runs
   #state: S | undefined
+  #last: Shutdown | undefined // what comes after the manager's
   #reason: ShutdownReason | undefined // set with #told
   #since: number | undefined // when the stop began, on the performance.now() scale
   #signalled: number | undefined // when the first signal came
@@ -238,6 +240,7 @@ class Run<S> {
     const { reason } = report
     const rest = Math.max(0, Math.ceil(this.#manager.shutdownTimeout - this.#age))
     const end = new Shutdown(this.#manager.name, rest, reason, noop)
+    this.#last = end
     if (this.#startup !== undefined) {
       await end.step('stop', 'startup', undefined, () => this.#startup?.then(noop, noop))
     }
@@ -266,7 +269,9 @@ class Run<S> {
     const { kind, detail } = end.reason
     const errors = [...new Set([...end.errors, ...this.#late])]
     let code = errors.length ? 1 : 0
-    if (exitCodes === 'signal' && kind === 'signal' && !code) code = codeOf(detail)
+    // A stop by an AbortSignal has no number.
+    const signalled = kind === 'signal' && typeof detail === 'string'
+    if (exitCodes === 'signal' && signalled && !code) code = codeOf(detail)
     const coded = { ...end, errors, code }
     if (typeof exitCodes !== 'function') return coded
     try {
@@ -295,7 +300,7 @@ class Run<S> {
   }
 
   #fail(kind: 'start-failed' | 'main-failed', error: unknown): void {
-    const mine = this.#told.token.owns(error) || this.#manager.token.owns(error)
+    const mine = isOf(error, this.#told.token, this.#manager.token)
     if (!this.#reason && !this.#manager.shuttingDown) this.#stop({ kind, error: errorOf(error) })
     else if (!mine && !isCancelled(error)) this.late(error)
   }
@@ -313,7 +318,7 @@ class Run<S> {
 
   #crash(kind: 'uncaughtException' | 'unhandledRejection', error: unknown, now: boolean): void {
     const stopping = this.#reason !== undefined || this.#manager.shuttingDown
-    if (this.#told.token.owns(error) || this.#manager.token.owns(error)) return
+    if (isOf(error, this.#told.token, this.#manager.token)) return
     if (stopping && isCancelled(error)) return
     if (now) {
       this.late(error)
@@ -325,13 +330,19 @@ class Run<S> {
 
   #forceNow(code: number): void {
     this.forced = true
-    this.#forceWith({
-      reason: this.#reason ?? { kind: 'requested' },
-      code,
-      duration: this.#age,
-      errors: [...this.#late],
-      entries: this.#manager.inspect().entries,
-    })
+    const reason: ShutdownReason = this.#reason ?? { kind: 'requested' }
+    const duration = this.#age
+    const { entries: steps, resources } = this.#manager.inspect()
+    const starting = resources.filter(({ state }) => state === 'starting')
+    const begun = starting.map(({ name, age }) => unfinished(name, age))
+    if (this.#startup !== undefined && !this.#last) begun.push(unfinished('startup', duration))
+    const entries = [...steps, ...begun, ...(this.#last?.report().entries ?? [])]
+    const errors = new Set<unknown>(reason.error === undefined ? [] : [reason.error])
+    for (const { outcome, error } of entries) {
+      if (outcome === 'error' || error !== undefined) errors.add(error)
+    }
+    for (const error of this.#late) errors.add(error)
+    this.#forceWith({ reason, code, duration, errors: [...errors], entries })
   }
 
   #watch(): void {
@@ -347,7 +358,12 @@ class Run<S> {
   }
 }
 
-const codeOf = (signal: unknown): number => 128 + (numbers[String(signal)] ?? 0)
+/** Something of the start that a forced exit does not wait for. */
+function unfinished(name: string, duration: Milliseconds): ShutdownEntry {
+  return { name, phase: 'stop', duration, outcome: 'abandoned' }
+}
+
+const codeOf = (signal: string): number => 128 + (numbers[signal] ?? 0)
 
 // A reason without an error would count as a clean one.
 const errorOf = (error: unknown): unknown => error ?? new Error(`Thrown: ${error}`)
@@ -363,11 +379,12 @@ function minus(now: readonly string[], before: readonly string[]): string[] {
 }
 
 function check<S>(options: RunOptions<S>): void {
-  const { startup, signals, exit = 'auto', exitCodes = 'clean-zero' } = options
+  const { startup, signals, exit = 'auto', exitCodes = 'clean-zero' } = checkOptions(options)
   checkFunction('startup', startup)
   checkGiven(options, checkFunction, 'main', 'cleanup')
   checkGiven(options, checkManager, 'manager')
-  if (signals !== undefined && signals !== false && !Array.isArray(signals)) {
+  const names = Array.isArray(signals) && signals.every((each) => typeof each === 'string')
+  if (signals !== undefined && signals !== false && !names) {
     throw badValue('signals', 'a list of names or false', signals, TypeError)
   }
   if (typeof exit !== 'function') oneOf('exit', exit, ['auto', 'never'])

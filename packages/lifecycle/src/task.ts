@@ -114,7 +114,7 @@ export class ManagedTask<R> implements Promise<R> {
     try {
       for (;;) {
         token.throwIfCancelled()
-        if (this.#state !== 'running') set('running')
+        set('running')
         let failed = false
         let error: unknown
         let value: R | undefined
@@ -166,7 +166,8 @@ export class ManagedTask<R> implements Promise<R> {
         ? []
         : this.#restarts.filter((at) => now - at < within)
     if (this.#restarts.length >= maxRestarts) return undefined
-    const full = Math.min(maxDelay, baseDelay * 2 ** this.#restarts.length)
+    // Not up to Infinity: 0 times that is no number.
+    const full = Math.min(maxDelay, baseDelay * 2 ** Math.min(this.#restarts.length, 1_000))
     this.#restarts.push(now)
     return full * (0.5 + Math.random() / 2)
   }

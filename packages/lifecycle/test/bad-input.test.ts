@@ -89,7 +89,7 @@ const table: Table[] = [
       main: [null, 1],
       cleanup: [null, 1],
       manager: [null, 1, {}],
-      signals: [null, 1, 'SIGTERM', true],
+      signals: [null, 1, 'SIGTERM', true, [15]],
       shutdownTimeout: duration,
       signalDebounce: duration,
       exitGrace: duration,
@@ -116,6 +116,19 @@ describe('bad options', () => {
     if (option === 'name') expect(error).toBeInstanceOf(TypeError)
     expect(error.message).toMatch(new RegExp(`^Expected \`(restart\\.)?${option}\` to be`))
   })
+
+  const spread = ['registerResource', 'createTask with restart'] // over an object
+  it.each(table.flatMap(([what, make]) => (spread.includes(what) ? [] : [{ what, make }])))(
+    '$what refuses what is no options',
+    async ({ what, make }) => {
+      const call = what === 'runApplication' ? (runApplication as typeof make) : make
+      for (const options of [null, 1, 'x'] as never[]) {
+        const error = (await (async () => call(options))().catch((e) => e)) as Error
+        expect(error).toBeInstanceOf(TypeError)
+        expect(error.message).toMatch(/^Expected `options` to be an object/)
+      }
+    },
+  )
 
   it.each([...duration, undefined])(
     'a shutdownTimeout that is set to %s later',

@@ -296,6 +296,25 @@ describe('start', () => {
     expect(book.log.slice(-2)).toEqual(['-late', '-db'])
   })
 
+  it('takes new resources when one was let go that others depend on', async () => {
+    const book = new Book()
+    const manager = new AsyncManager()
+    manager.registerResource(book.spec('db'))
+    manager.registerResource(book.spec('api', ['db']))
+    await soon(manager.start())
+    manager.unregisterResource('db')
+    expect(() => manager.registerResource(book.spec('x', ['db']))).toThrow(
+      'an unknown dependency: "x" → "db"',
+    )
+    expect(await soon(manager.registerResource(book.spec('late', ['api'])).ready)).toBe('late')
+    expect(() => manager.registerResource(book.spec('db', ['late']))).toThrow(
+      'a dependency cycle: "db" → "late" → "api" → "db"',
+    )
+    expect(await soon(manager.registerResource(book.spec('db')).ready)).toBe('db')
+    await soon(manager.shutdown())
+    expect(book.log.filter((each) => each.startsWith('-'))).toEqual(['-late', '-api', '-db'])
+  })
+
   it.each([
     ['failed', error],
     ['was aborted by somebody else', AbortSignal.abort().reason],
@@ -371,6 +390,48 @@ describe('start', () => {
     })
     await soon(manager.start())
     expect(book.log).toEqual(['>b', '+b'])
+    await soon(manager.shutdown())
+  })
+
+  it('waits for a startup hook when it is told to stop, and loses no error of it', async () => {
+    const book = new Book()
+    const manager = new AsyncManager()
+    manager.registerResource(book.spec('db'))
+    manager.addStartupHook(async () => {
+      await delay(50)
+      book.log.push('migrated')
+      throw error
+    })
+    const starting = manager.start().catch((e) => e)
+    await vi.advanceTimersByTimeAsync(20)
+    expect(await soon(manager.shutdown())).toMatchObject({ code: 1, errors: [error] })
+    expect(await starting).toBeInstanceOf(ShutdownError)
+    expect(book.log).toEqual(['>db', '+db', 'migrated', '~db', '-db'])
+  })
+
+  it('gives up in bounded time on a startup hook that never settles', async () => {
+    const manager = new AsyncManager({ shutdownTimeout: 1_000 })
+    manager.addStartupHook(() => new Promise(() => {}))
+    const starting = manager.start().catch((e) => e)
+    await vi.advanceTimersByTimeAsync(10)
+    expect((await soon(manager.shutdown())).code).toBe(1)
+    expect(await starting).toBeInstanceOf(ShutdownError)
+  })
+
+  it('waits for what takes the place of another meanwhile', async () => {
+    const book = new Book()
+    const manager = new AsyncManager()
+    manager.registerResource(book.spec('old'))
+    manager.registerResource({
+      name: 'a',
+      async start() {
+        await delay(5)
+        manager.unregisterResource('old')
+        manager.registerResource(book.spec('new', [], { start: 50 }))
+      },
+    })
+    await soon(manager.start())
+    expect(book.log.at(-1)).toBe('+new')
     await soon(manager.shutdown())
   })
 
@@ -523,6 +584,36 @@ describe('shutdown', () => {
       1,
       { name: 'logs', outcome: 'error', error: others[1] },
     ])
+  })
+
+  it('survives errors that throw when they are looked at', async () => {
+    const stranger = new Proxy(new Error('stranger'), {
+      get() {
+        throw new Error('no business of yours')
+      },
+    })
+    const throwIt = (): never => {
+      throw stranger
+    }
+    const log: string[] = []
+    const manager = new AsyncManager()
+    manager.registerResource({ name: 'a', start: () => {}, stop: () => log.push('a') })
+    const b = { name: 'b', dependsOn: ['a'], start: () => {}, stop: throwIt, check: throwIt }
+    manager.registerResource(b)
+    await manager.start()
+    expect((await manager.health()).checks).toMatchObject([{ name: 'b', outcome: 'error' }])
+    const task = manager.createTask(throwIt)
+    const { errors } = await soon(manager.waitForShutdown())
+    expect([task.state, manager.state, log, errors.length]).toEqual(['failed', 'stopped', ['a'], 1])
+    expect(errors[0] === stranger).toBe(true)
+
+    const other = new AsyncManager()
+    other.registerResource({ name: 'a', start: throwIt })
+    let same = false
+    await other.start().catch((error) => {
+      same = error === stranger
+    })
+    expect([same, other.state]).toEqual([true, 'failed'])
   })
 
   it('runs shutdown hooks last registered first', async () => {
@@ -885,6 +976,10 @@ describe('health', () => {
       status: 'failing',
       checks: [{ name: 'db', error: 'Error: broken' }],
     })
+    const bare = { name: 'bare', start: () => {}, check: () => Promise.reject(Object.create(null)) }
+    await manager.registerResource(bare).ready
+    const [, all] = await ask('/health')
+    expect(JSON.parse(String(all)).checks[1]).toMatchObject({ error: '[object Object]' })
     expect(await ask('/live', 'HEAD')).toEqual([200, ''])
     expect(await ask('/other')).toEqual([404, ''])
     expect((await ask('/live', 'POST'))[0]).toBe(405)

@@ -3,6 +3,7 @@ import {
   AsyncManager,
   formatReport,
   getAsyncManager,
+  type RunOptions,
   resetAsyncManager,
   runApplication,
 } from '@uno-async/lifecycle'
@@ -10,6 +11,7 @@ import { afterEach, describe, expect, it, vi } from 'vitest'
 
 afterEach(() => resetAsyncManager())
 const error = new Error('broken')
+const forever = () => new Promise<never>(() => {})
 
 describe('runApplication, in a test runner', () => {
   it('gives the report and does not exit', async () => {
@@ -38,6 +40,62 @@ describe('runApplication, in a test runner', () => {
       })
     }
     expect(count()).toEqual(before)
+  })
+
+  it.each<[string, Partial<RunOptions<unknown>>, string[], unknown[]]>([
+    ['cleanup', { cleanup: forever }, ['flush cleanup abandoned'], []],
+    ['startup', { startup: forever }, ['stop startup abandoned'], []],
+    [
+      'a start',
+      { startup: ({ manager }) => void manager.registerResource({ name: 'db', start: forever }) },
+      ['stop db abandoned'],
+      [],
+    ],
+    [
+      'cleanup after a failed start',
+      { startup: () => Promise.reject(error), cleanup: forever },
+      ['flush cleanup abandoned'],
+      [error],
+    ],
+    [
+      'cleanup after a failed stop',
+      {
+        startup: ({ manager }) =>
+          void manager.addShutdownHook(() => Promise.reject(error), { name: 'hook' }),
+        cleanup: forever,
+      },
+      ['stop hook error', 'flush cleanup abandoned'],
+      [error],
+    ],
+  ])('names what a second signal cut short: %s', async (_, options, entries, errors) => {
+    const running = runApplication({
+      startup: () => {},
+      exit: 'never',
+      signals: ['SIGUSR2'],
+      signalDebounce: 0,
+      ...options,
+    })
+    await delay(5)
+    process.emit('SIGUSR2')
+    await delay(5)
+    process.emit('SIGUSR2')
+    const report = await running
+    expect(report.entries.map((each) => `${each.phase} ${each.name} ${each.outcome}`)).toEqual(
+      entries,
+    )
+    expect(report).toMatchObject({ code: 140, errors })
+  })
+
+  it('knows no number for a stop by an AbortSignal', async () => {
+    const controller = new AbortController()
+    const report = await runApplication({
+      startup: () => {},
+      main: () => controller.abort(),
+      manager: new AsyncManager({ signal: controller.signal }),
+      exit: 'never',
+      exitCodes: 'signal',
+    })
+    expect(report).toMatchObject({ code: 0, reason: { kind: 'signal' } })
   })
 
   it('does without a list of what holds the event loop', async () => {

@@ -61,15 +61,23 @@ describe('createTask', () => {
     if (typeof onError === 'function') expect(onError).toHaveBeenCalledWith(error)
   })
 
-  it('shuts down with what onError throws', async () => {
+  it('shuts down with what onError throws, at once or later', async () => {
     const worse = new Error('worse')
+    const throwIt = (what?: unknown) => () => {
+      throw what
+    }
+    for (const onError of [throwIt(worse), () => Promise.reject(worse)]) {
+      const manager = new AsyncManager()
+      manager.createTask(fail, { onError, significant: true })
+      expect((await manager.waitForShutdown()).errors).toEqual([worse])
+    }
     const manager = new AsyncManager()
-    manager.createTask(fail, {
-      onError: () => {
-        throw worse
-      },
-    })
-    expect((await manager.waitForShutdown()).reason.error).toBe(worse)
+    manager.createTask(fail, { name: 't', onError: throwIt() })
+    const { code, reason } = await manager.waitForShutdown()
+    expect([code, String(reason.error)]).toEqual([
+      1,
+      'LifecycleError: Task "t" failed with undefined',
+    ])
   })
 
   it('does not take a cancellation for a failure', async () => {
@@ -219,6 +227,34 @@ describe('restart', () => {
     expect(runs.map((at) => at - (runs[0] as number))).toEqual([0, 100, 300, 550])
     expect([task.restarts, task.state]).toEqual([3, 'failed'])
     expect((await manager.waitForShutdown()).reason).toMatchObject({ kind: 'task-failed', error })
+  })
+
+  it('starts again without end when told to, at once if told to', async () => {
+    const manager = new AsyncManager()
+    let runs = 0
+    const run = (): void => {
+      if (++runs === 1_500) throw error
+    }
+    const endless = { when: 'always', maxRestarts: Infinity, baseDelay: 0 } as const
+    const task = manager.createTask(run, { restart: endless })
+    await vi.advanceTimersByTimeAsync(2_000)
+    expect([runs > 1_500, task.active]).toEqual([true, true])
+    await manager.shutdown()
+  })
+
+  it('tells listeners of each state, from the first on', async () => {
+    const manager = new AsyncManager()
+    const states: string[] = []
+    using _ = manager.subscribe(({ type, state }) => void (type === 'task' && states.push(state)))
+    let runs = 0
+    const run = (): void => {
+      if (++runs === 1) throw error
+    }
+    const task = manager.createTask(run, { restart: { when: 'on-error' } })
+    await vi.advanceTimersByTimeAsync(100)
+    await task
+    expect(states).toEqual(['running', 'waiting', 'running', 'done'])
+    await manager.shutdown()
   })
 
   it('draws the delay between half and all', async () => {

@@ -6,7 +6,6 @@ import {
   checkFunction,
   checkMilliseconds,
   checkOptions,
-  isCancelled,
   type Milliseconds,
   report,
 } from '@uno-async/core'
@@ -17,7 +16,7 @@ import {
   type ExitResult,
   SUPPRESS,
 } from '../contracts.js'
-import { add, DONE } from './info.js'
+import { add, DONE, isCancellation } from './info.js'
 import { limited } from './limited.js'
 
 /** What is exited: a context manager, or something made to look like one. */
@@ -173,7 +172,7 @@ export class Scope {
         told.clear()
       } catch (error) {
         if (told.has(error)) continue
-        const cancelled = this.#isCancellation(error)
+        const cancelled = isCancellation(error, this.token)
         thrown = add(thrown, error, cancelled)
         pending = add(pending, error, cancelled)
         told.add(error).add((pending as { error: unknown }).error)
@@ -189,11 +188,7 @@ export class Scope {
   }
 
   failure(error: unknown): ExitInfo {
-    return { ok: false, error, cancelled: this.#isCancellation(error) }
-  }
-
-  #isCancellation(error: unknown): boolean {
-    return isCancelled(error) || this.token.owns(error)
+    return { ok: false, error, cancelled: isCancellation(error, this.token) }
   }
 }
 

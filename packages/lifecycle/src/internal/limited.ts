@@ -43,12 +43,29 @@ export function keepAlive(timeout: Milliseconds): () => void {
 
 /** Is `error` the timeout of this operation? */
 export function isLate(error: unknown, operation: string): boolean {
-  return (error as { operation?: string } | undefined)?.operation === operation
+  return ask(() => (error as { operation?: string } | undefined)?.operation === operation)
 }
 
 /** Says `error` only that its thrower was told to stop? An AbortError of somebody else's signal is a failure like any other. */
 export function isObedience(error: unknown, token: CancellationToken): boolean {
-  return (
-    error instanceof CancelledError || token.owns(error) || (token.cancelled && isCancelled(error))
+  return ask(
+    () =>
+      error instanceof CancelledError ||
+      token.owns(error) ||
+      (token.cancelled && isCancelled(error)),
   )
+}
+
+/** Is `error` what one of these was cancelled with, or caused by that? */
+export function isOf(error: unknown, ...tokens: readonly CancellationToken[]): boolean {
+  return ask(() => tokens.some((token) => token.owns(error)))
+}
+
+/** Asks a thrown value: what throws in turn is none of ours. */
+function ask(question: () => boolean): boolean {
+  try {
+    return question()
+  } catch {
+    return false
+  }
 }

@@ -3,6 +3,7 @@ import {
   CancellationTokenSource,
   checkFunction,
   checkMilliseconds,
+  checkOptions,
   delay,
   type Milliseconds,
   type Registration,
@@ -22,6 +23,7 @@ import type {
 import type { AsyncManager } from '../manager.js'
 import type { ManagedTask } from '../task.js'
 import { checkGiven, checkString } from './check.js'
+import { runTask } from './flow.js'
 import { unwind } from './graph.js'
 import { isLate, isObedience, keepAlive, limited, noop } from './limited.js'
 import type { Resource } from './resource.js'
@@ -46,7 +48,8 @@ export class Registry {
   readonly shutdownHooks: Set<Hook<StopContext>> = new Set()
   readonly listeners: Set<(event: LifecycleEvent) => void> = new Set()
   readonly source: CancellationTokenSource // of the manager's token: cancelled in the cancel phase
-  readonly failures: Map<Resource, unknown> = new Map() // to start, cancellations apart
+  readonly failures: Map<object, unknown> = new Map() // of resources and hooks to start, cancellations apart
+  #hook: Promise<void> | undefined // the startup hook that runs
   readonly #starting: CancellationTokenSource // cancels starts
   readonly #giveUp: CancellationTokenSource // ends the wait for those that do not obey
 
@@ -141,11 +144,9 @@ export class Registry {
       await limited(operation, { timeout: startupTimeout, end: this.#giveUp.token }, async () => {
         for (const resource of resources.values()) this.start(resource)
         await this.#allStarted()
-        for (const { name, timeout = Infinity, run } of this.startupHooks) {
-          const { token } = this.#starting
-          token.throwIfCancelled()
-          const limits = { timeout, end: this.#giveUp.token, signal: token }
-          await limited(`startup hook ${name}`, limits, (token) => run({ manager, token }))
+        for (const hook of this.startupHooks) {
+          this.#hook = this.#runHook(hook)
+          await this.#hook
           await this.#allStarted()
         }
       })
@@ -162,12 +163,31 @@ export class Registry {
     }
   }
 
+  async #runHook(hook: Hook<StartContext>): Promise<void> {
+    const { manager } = this
+    const { name, timeout = Infinity, run } = hook
+    const { token: signal } = this.#starting
+    signal.throwIfCancelled()
+    const limits = { timeout, end: this.#giveUp.token, signal }
+    try {
+      // Who waits there for the stop, which waits for the hook, is known by its flow.
+      await limited(`startup hook ${name}`, limits, (token) =>
+        runTask(manager, token, () => run({ manager, token })),
+      )
+    } catch (error) {
+      if (!isObedience(error, signal)) this.failures.set(hook, error)
+      throw error
+    }
+  }
+
   /** What is registered meanwhile belongs to the start. */
   async #allStarted(): Promise<void> {
-    const { resources } = this
-    for (let size = -1; size !== resources.size; ) {
-      size = resources.size
-      await Promise.all([...resources.values()].map(({ starting }) => starting))
+    const seen = new Set<Resource>() // their number tells nothing: one may take the place of another
+    for (;;) {
+      const fresh = [...this.resources.values()].filter((each) => !seen.has(each))
+      if (!fresh.length) return
+      for (const each of fresh) seen.add(each)
+      await Promise.all(fresh.map(({ starting }) => starting))
     }
   }
 
@@ -202,7 +222,8 @@ export class Registry {
 
     this.#starting.cancel(error)
     this.#giveUp.cancelAfter(shutdown.share)
-    await Promise.allSettled([...resources.values()].map(({ starting }) => starting))
+    const starts = [...resources.values()].map(({ starting }) => starting)
+    await Promise.allSettled([...starts, this.#hook])
     this.#giveUp.close()
     for (const each of resources.values()) if (!each.starting) each.reject(error)
     // Those of a start that failed are what `start` throws.
@@ -268,10 +289,11 @@ export class Registry {
 export function addHook<C>(
   hooks: Set<Hook<C>>,
   run: (context: C) => unknown,
-  { name = run?.name || `hook ${hooks.size + 1}`, timeout }: HookOptions,
+  options: HookOptions,
   phase: Hook<C>['phase'],
 ): Registration {
   checkFunction('hook', run)
+  const { name = run.name || `hook ${hooks.size + 1}`, timeout } = checkOptions(options)
   checkString('name', name)
   if (timeout !== undefined) checkMilliseconds('timeout', timeout)
   return addTo(hooks, { name, timeout, phase, run })

@@ -1,4 +1,4 @@
-import { badValue, checkFunction, checkMilliseconds } from '@uno-async/core'
+import { badValue, checkFunction, checkMilliseconds, checkOptions } from '@uno-async/core'
 import { type ClosableServer, closeServer } from '../close-server.js'
 import type {
   ResourceHandle,
@@ -74,6 +74,7 @@ class Handle implements ResourceHandle<unknown> {
 
 /** The resource of what was given: a description, or something already open. @throws TypeError, RangeError */
 export function resourceOf(given: unknown, options: ResourceOptions, number: number): Resource {
+  checkOptions(options)
   const spec = given as ResourceSpec<unknown> | null | undefined
   if (typeof spec?.start === 'function' && typeof spec.name === 'string') {
     checkGiven(spec, checkFunction, 'drain', 'stop', 'flush', 'check')
