@@ -14,7 +14,7 @@ import { ShutdownError } from './errors.js'
 import { formatReport, whole } from './format-report.js'
 import { checkGiven, oneOf } from './internal/check.js'
 import { findHost, type Host, numbers } from './internal/host.js'
-import { isOf, keepAlive, limited, noop } from './internal/limited.js'
+import { keepAlive, limited, noop } from './internal/limited.js'
 import { Shutdown } from './internal/shutdown.js'
 import { AsyncManager } from './manager.js'
 import { checkManager, getAsyncManager, setAsyncManager } from './shared.js'
@@ -300,9 +300,8 @@ class Run<S> {
   }
 
   #fail(kind: 'start-failed' | 'main-failed', error: unknown): void {
-    const mine = isOf(error, this.#told.token, this.#manager.token)
     if (!this.#reason && !this.#manager.shuttingDown) this.#stop({ kind, error: errorOf(error) })
-    else if (!mine && !isCancelled(error)) this.late(error)
+    else if (!this.#isOurs(error) && !isCancelled(error)) this.late(error)
   }
 
   #signal(signal: string): void {
@@ -316,10 +315,14 @@ class Run<S> {
     }
   }
 
+  /** Does it say only that we stop? */
+  #isOurs(error: unknown): boolean {
+    return this.#told.token.owns(error) || this.#manager.token.owns(error)
+  }
+
   #crash(kind: 'uncaughtException' | 'unhandledRejection', error: unknown, now: boolean): void {
     const stopping = this.#reason !== undefined || this.#manager.shuttingDown
-    if (isOf(error, this.#told.token, this.#manager.token)) return
-    if (stopping && isCancelled(error)) return
+    if (this.#isOurs(error) || (stopping && isCancelled(error))) return
     if (now) {
       this.late(error)
       this.#reason ??= { kind, error: errorOf(error) }

@@ -23,28 +23,19 @@ export function add(info: ExitInfo, error: unknown, cancelled: boolean): ExitInf
 /** Has `error` suppressed `part`, itself or by what it suppressed? */
 function contains(error: unknown, part: unknown): boolean {
   const seen = new Set<unknown>()
-  return ask(() => {
+  try {
     let each = (error as Suppressed | undefined)?.suppressed as Suppressed | undefined
     for (; each && !seen.has(each); each = each.suppressed as Suppressed | undefined) {
       if (each === part) return true
       seen.add(each)
     }
-    return false
-  })
+  } catch {} // it does not let itself be looked at, and all others must be exited all the same
+  return false
 }
 
 /** Is `error` a cancellation, or what `token` was cancelled with? */
 export function isCancellation(error: unknown, token: CancellationToken): boolean {
-  return isCancelled(error) || ask(() => token.owns(error))
-}
-
-/** Asks a thrown value; it may throw when it is looked at, and all others must be exited all the same. */
-function ask(question: () => boolean): boolean {
-  try {
-    return question()
-  } catch {
-    return false
-  }
+  return isCancelled(error) || token.owns(error)
 }
 
 interface Suppressed extends Error {

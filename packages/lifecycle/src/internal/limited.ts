@@ -56,11 +56,6 @@ export function isObedience(error: unknown, token: CancellationToken): boolean {
   )
 }
 
-/** Is `error` what one of these was cancelled with, or caused by that? */
-export function isOf(error: unknown, ...tokens: readonly CancellationToken[]): boolean {
-  return ask(() => tokens.some((token) => token.owns(error)))
-}
-
 /** Asks a thrown value: what throws in turn is none of ours. */
 function ask(question: () => boolean): boolean {
   try {

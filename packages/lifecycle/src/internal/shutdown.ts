@@ -1,6 +1,6 @@
 import { type CancellationToken, CancellationTokenSource, type Milliseconds } from '@uno-async/core'
 import type { ShutdownEntry, ShutdownReason, ShutdownReport, StopPhase } from '../contracts.js'
-import { isLate, isOf, keepAlive, limited, noop } from './limited.js'
+import { isLate, keepAlive, limited, noop } from './limited.js'
 
 /** One stop: its budget, and what became of each step. */
 export class Shutdown {
@@ -68,7 +68,7 @@ export class Shutdown {
       }
     } catch (error) {
       const outcome = isLate(error, operation) ? 'timeout' : 'error'
-      result = isOf(error, end) ? abandoned() : entry(outcome, error)
+      result = end.owns(error) ? abandoned() : entry(outcome, error)
     }
     this.#running.delete(abandoned)
     this.add(result)
