@@ -222,6 +222,32 @@ describe('a second tier', () => {
     },
   )
 
+  it('that stores at last what had timed out still gets the newer value that waits', async () => {
+    const gates: ReturnType<typeof deferred<void>>[] = []
+    const store = new Map<string, unknown>()
+    const slow: SecondTier = {
+      get: (key) => store.get(key),
+      set: async (key, value) => {
+        const gate = deferred()
+        gates.push(gate)
+        await gate.promise
+        store.set(key, value)
+      },
+      delete: (key) => store.delete(key),
+    }
+    const { cache } = counting(slow, { storeTimeout: 50 })
+    const late = cache.set('k', 'late')
+    await vi.advanceTimersByTimeAsync(50)
+    await late
+    const all = [cache.set('k', 'newer'), cache.set('k', 'newest')]
+    for (let i = 0; i < 3; i++) {
+      gates[i]?.resolve()
+      await settle()
+    }
+    await Promise.all(all)
+    expect(store.get('k')).toMatchObject({ value: 'newest' })
+  })
+
   it('that hangs does not take the time of the load', async () => {
     const hang = (): Promise<unknown> => new Promise(() => {})
     const load = vi.fn(async () => {
