@@ -5,7 +5,6 @@ import {
   checkFunction,
   checkMilliseconds,
   checkOptions,
-  type Milliseconds,
 } from '@uno-async/core'
 import type { AskOptions, CacheEntry, GetOptions, Loader } from '../types.js'
 import { checkAsk, checkTags } from './check.js'
@@ -150,7 +149,7 @@ export class Loads<K, V> {
     const answer = whole
       ? Promise.resolve(entry.tell(fresh ? 'fresh' : 'stale', now))
       : entry.settled
-    if (loader && !tired && !entry.flight && (!fresh || this.#isDue(entry, -late))) {
+    if (loader && !tired && !entry.flight && (!fresh || this.#memory.isDue(entry, -late))) {
       this.#launch(this.#start(key, entry, loader, options, true, group), false)
     }
     return answer
@@ -159,14 +158,6 @@ export class Loads<K, V> {
   #serveOld(entry: Entry<K, V>, whole: boolean): Promise<V | CacheEntry<V>> {
     this.stats.stale++
     return whole ? Promise.resolve(entry.tell('error-stale', performance.now())) : entry.settled
-  }
-
-  /** Is it time to refresh what is still fresh? XFetch: the likelier the less is left and the longer loads take. */
-  #isDue({ details }: Entry<K, V>, left: Milliseconds): boolean {
-    const { refreshAhead, random = Math.random } = this.#settings
-    return refreshAhead === 'probabilistic'
-      ? -(details?.took ?? 0) * Math.log(random()) >= left
-      : left < refreshAhead
   }
 
   #start(
@@ -311,7 +302,8 @@ export class Loads<K, V> {
         stored = memory.put(key, value, flight, flight)
       }
     } catch (error) {
-      return this.#fail(flight, error)
+      this.#fail(flight, error)
+      return this.#done(flight, value) // which nobody gets
     }
     this.#end(flight)
     flight.close()

@@ -49,6 +49,14 @@ export class Memory<K, V> {
     return lasts(entry, -this.#ahead)
   }
 
+  /** Is it time to refresh what is still fresh? XFetch: the likelier the less is left and the longer loads take. */
+  isDue({ details }: Entry<K, V>, left: Milliseconds): boolean {
+    const { refreshAhead, random = Math.random } = this.#settings
+    return refreshAhead === 'probabilistic'
+      ? -(details?.took ?? 0) * Math.log(random()) >= left
+      : left < refreshAhead
+  }
+
   /** Has it a value, no error, that is not yet gone? */
   isKept(entry: Entry<K, V>): boolean {
     return lasts(entry, this.#grace)
