@@ -1,5 +1,5 @@
 import { AsyncCache, type AsyncCacheOptions, type SecondTier } from '@uno-async/cache'
-import { CancellationTokenSource, delay } from '@uno-async/core'
+import { CancellationTokenSource, ClosedError, delay } from '@uno-async/core'
 import { Keyv as Keyv5 } from 'keyv'
 import Keyv4 from 'keyv4'
 import { Keyv as Keyv6, KeyvMemoryAdapter } from 'keyv6'
@@ -551,6 +551,20 @@ describe('a second tier', () => {
     expect(got).toBe(false)
     gate.resolve()
     await asked
+  })
+
+  it('awaitStore: close rejects who waits for the writing', async () => {
+    const gate = deferred()
+    const store = { get: () => {}, set: () => gate.promise, delete: () => {} }
+    const { cache } = counting(store, { awaitStore: true })
+    const told = vi.fn()
+    cache.get('k').then(told, told)
+    await settle()
+    const closed = cache.close()
+    await settle()
+    gate.resolve()
+    await closed
+    expect(told.mock.calls).toEqual([[expect.any(ClosedError)]])
   })
 
   it('tells keys of different types apart, and takes no objects without storeKey', async () => {

@@ -308,8 +308,13 @@ export class Loads<K, V> {
     this.#end(flight)
     flight.close()
     if (disposeValues && !flight.count) memory.discard(key, value)
-    if (stored && awaitStore) void stored.then(() => flight.answer(value, 'load'))
-    else flight.answer(value, 'load')
+    if (stored && awaitStore) {
+      this.#orphans.push(flight) // for close() to find
+      void stored.then(() => {
+        unlink(flight)
+        flight.answer(value, 'load')
+      })
+    } else flight.answer(value, 'load')
     memory.tell()
   }
 
