@@ -344,6 +344,7 @@ describe('a second tier', () => {
     expect(await cache.getEntry('k')).toEqual({ ...stale, source: 'store' })
     await settle()
     expect(await cache.getEntry('k')).toEqual({ ...stale, source: 'memory' })
+    expect(cache.stats()).toMatchObject({ hits: 0, misses: 1, stale: 2 })
     expect([errors, cache.stats()]).toMatchObject([[], { loads: 0, failures: 0, loading: 0 }])
     await cache.close()
   })

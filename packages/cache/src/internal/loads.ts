@@ -113,7 +113,7 @@ export class Loads<K, V> {
       const flight = flying ?? this.#start(key, entry, loader, options, false, group)
       this.stats.misses++
       const { crowd } = flight
-      if (crowd && !whole && !forceRefresh && !strict && !token) return crowd.promise.then()
+      if (crowd && !whole && !forceRefresh && !strict && !token) return crowd.share()
       const waiter = flight.join(whole, strict, forceRefresh, token)
       if (token) {
         waiter.registration = token.onCancelled(() => this.#leave(flight, waiter, token))
@@ -155,8 +155,8 @@ export class Loads<K, V> {
     return answer
   }
 
-  #serveOld(entry: Entry<K, V>, whole: boolean): Promise<V | CacheEntry<V>> {
-    this.stats.stale++
+  #serveOld(entry: Entry<K, V>, whole: boolean, callers = 1): Promise<V | CacheEntry<V>> {
+    this.stats.stale += callers
     return whole ? Promise.resolve(entry.tell('error-stale', performance.now())) : entry.settled
   }
 
@@ -227,7 +227,7 @@ export class Loads<K, V> {
     for (let i = flight.count; i > 0; i--) {
       const waiter = flight.shift() as Waiter<V>
       if (waiter.strict) flight.waiters?.push(waiter)
-      else waiter.settle(this.#serveOld(entry, waiter.whole))
+      else waiter.settle(this.#serveOld(entry, waiter.whole, waiter.callers))
     }
     if (!flight.pinned) this.#pin(flight)
   }
@@ -246,7 +246,9 @@ export class Loads<K, V> {
         memory.keep(entry.key, value as V, lasts, age, new Details(tags, created), flight)
         flight.previous = { value: value as V, age }
         if (!flight.over && age - lasts < this.#settings.staleWhileRevalidate) {
-          flight.answer(value as V, 'store', fresh ? 'fresh' : 'stale', age, isForced)
+          const state = fresh ? 'fresh' : 'stale'
+          const callers = flight.answer(value as V, 'store', state, age, isForced)
+          if (!fresh) this.stats.stale += callers
           if (!flight.count && (fresh || flight.load === missing)) this.#end(flight)
           else if (!flight.count) {
             flight.background = true
@@ -345,7 +347,7 @@ export class Loads<K, V> {
     let unheard = pinned
     for (let waiter = flight.shift(); waiter; waiter = flight.shift()) {
       if (old && !waiter.strict && staleIfError && now < freshUntil + staleIfError) {
-        waiter.settle(this.#serveOld(entry, waiter.whole))
+        waiter.settle(this.#serveOld(entry, waiter.whole, waiter.callers))
         unheard = true
       } else waiter.fail(error)
     }
