@@ -98,7 +98,7 @@ export class Memory<K, V> {
     const known = entry?.held
     const weight = details ? details.weight : 1
     const grace = failed ? 0 : this.#grace
-    if (ttl + grace <= age || weight > maxWeight) {
+    if (ttl + grace <= age || weight > maxWeight || weight === Infinity) {
       if (entry && known) this.drop(entry, 'replaced')
       return
     }
