@@ -319,6 +319,18 @@ describe('a second tier', () => {
     }
   })
 
+  it('takes what was loaded while the clock was set back', async () => {
+    const store = new Map<string, unknown>()
+    const load = async (): Promise<string> => {
+      vi.setSystemTime(Date.now() - 3_600_000)
+      return 'v'
+    }
+    await counting(store, { load, awaitStore: true }).cache.get('k')
+    const { cache, errors } = counting(store)
+    expect(await cache.getEntry('k')).toMatchObject({ value: 'v', source: 'store' })
+    expect(errors).toEqual([])
+  })
+
   it('that holds something older than memory does not win', async () => {
     const store = new Map<string, unknown>()
     const { cache } = counting(store, { ttl: 100, staleIfError: 10_000, load: () => fail() })

@@ -135,7 +135,7 @@ export class Memory<K, V> {
     const { tier } = this
     tier?.idOf(key)
     const created = tier ? Date.now() : 0
-    const asked = flight ? flight.asked : created
+    const asked = flight ? Math.min(flight.asked, created) : created // the clock may have been set back
     const took = flight?.since === undefined ? 0 : performance.now() - flight.since
     const details = tags || created || took ? new Details(tags, created, took) : undefined
     this.keep(key, value, ttl, 0, details, flight)
