@@ -15,6 +15,7 @@ import {
 } from '@uno-async/core'
 import { listOf } from './internal/check.js'
 import { executor, rejectLast, resolveLast } from './internal/deferred.js'
+import { type Link, List, unlink } from './internal/list.js'
 import { isError, outcomes } from './internal/outcomes.js'
 import type { BatchResult } from './types.js'
 
@@ -77,7 +78,10 @@ class Claim<T, R> extends Call<T, R> {
   }
 }
 
-class Batch<T, R> {
+class Batch<T, R> implements Link {
+  next: Link = this
+  prev: Link = this
+  list: List<never> | undefined = undefined
   calls: Call<T, R>[] = []
   live = 0 // items that somebody wants
   due = false // waits for nothing but a free place
@@ -113,7 +117,7 @@ export class AsyncBatcher<T, R> implements AsyncDisposable {
   readonly #concurrency: number
   readonly #keyOf: ((item: T) => unknown) | undefined
   readonly #values = currentFrame()?.values // of the context in which `run` runs
-  readonly #queue: Batch<T, R>[] = [] // not yet running; the last may still be filling
+  readonly #queue = new List<Batch<T, R>>() // not yet running; the last may still be filling
   readonly #running = new Set<Batch<T, R>>()
   #ticking = false // the end of this turn is being waited for
   #pumping = false // batches are being started
@@ -150,7 +154,7 @@ export class AsyncBatcher<T, R> implements AsyncDisposable {
 
   /** How many items wait for their batch to run. */
   get pending(): number {
-    return this.#queue.reduce((sum, { live }) => sum + live, 0)
+    return this.#queue.all().reduce((sum, { live }) => sum + live, 0)
   }
 
   /** How many batches run. */
@@ -189,7 +193,7 @@ export class AsyncBatcher<T, R> implements AsyncDisposable {
 
   /** Sends off what waits. Resolves when all that was added before has settled; never rejects. */
   async flush(): Promise<void> {
-    const batches = [...this.#queue, ...this.#running]
+    const batches = [...this.#queue.all(), ...this.#running]
     const ends = batches.map(
       (batch) => new Promise<void>((resolve) => (batch.ends ??= []).push(resolve)),
     )
@@ -207,7 +211,8 @@ export class AsyncBatcher<T, R> implements AsyncDisposable {
     if (typeof drop !== 'boolean') throw badValue('drop', 'a boolean', drop, TypeError)
     this.#closed = true
     if (drop) {
-      for (const batch of this.#queue.splice(0)) {
+      for (const batch of this.#queue.all()) {
+        unlink(batch)
         for (const call of batch.calls) call.settle(this.#closedError(), true)
         this.#end(batch)
       }
@@ -248,7 +253,7 @@ export class AsyncBatcher<T, R> implements AsyncDisposable {
   /** The batch to add to. */
   #open(): Batch<T, R> {
     if (this.#closed) throw this.#closedError()
-    const last = this.#queue[this.#queue.length - 1]
+    const last = this.#queue.newest
     if (last && last.live < this.#maxBatchSize) return last
     const batch = new Batch<T, R>()
     const timeout = this.#maxWait
@@ -267,7 +272,7 @@ export class AsyncBatcher<T, R> implements AsyncDisposable {
     this.#ticking = true
     atEndOfTurn(() => {
       this.#ticking = false
-      const last = this.#queue[this.#queue.length - 1]
+      const last = this.#queue.newest
       if (last) this.#dispatch(last)
     })
   }
@@ -283,8 +288,8 @@ export class AsyncBatcher<T, R> implements AsyncDisposable {
   #pump(): void {
     if (this.#pumping) return
     this.#pumping = true
-    while (this.#queue[0]?.due && this.#running.size < this.#concurrency) {
-      void this.#start(this.#queue.shift() as Batch<T, R>)
+    while (this.#queue.oldest?.due && this.#running.size < this.#concurrency) {
+      void this.#start(this.#queue.take() as Batch<T, R>)
     }
     this.#pumping = false
   }
@@ -338,7 +343,7 @@ export class AsyncBatcher<T, R> implements AsyncDisposable {
       return
     }
     if (batch.source) return void batch.source.cancel(token.reason)
-    this.#queue.splice(this.#queue.indexOf(batch), 1)
+    unlink(batch)
     this.#end(batch)
   }
 

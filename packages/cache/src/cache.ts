@@ -92,7 +92,7 @@ export class AsyncCache<K, V> implements AsyncDisposable {
         const crowd = entry.held ? undefined : entry.flight?.crowd
         if (crowd !== undefined) {
           this.#stats.misses++
-          return crowd.promise.then() as Promise<V>
+          return crowd.share() as Promise<V>
         }
       }
     }

@@ -55,21 +55,24 @@ function describe(value: unknown, within: readonly unknown[] = []): string {
       const inner = (it: unknown): string => describe(it, path)
       const sorted = (kind: string, parts: Iterable<unknown>): string =>
         `${kind}{${Array.from(parts, inner).sort()}}`
+      const prototype: unknown = Object.getPrototypeOf(value)
+      const names = Object.keys(value)
+      if (Object.getOwnPropertySymbols(value).length) break
       if (Array.isArray(value)) {
-        // Indices come first.
-        if (/\D/.test(Object.keys(value).pop() ?? '')) break
-        return `[${value.map(inner)}]`
+        // That of arrays is one itself, in any realm. Indices come first.
+        if (!Array.isArray(prototype) || /\D/.test(names[names.length - 1] ?? '')) break
+        return `[${Array.from(value, (it, i) => (i in value ? inner(it) : 'gap'))}]`
       }
-      switch (Object.getPrototypeOf(value)) {
+      const isPlain = prototype === Object.prototype || prototype === null
+      if (isPlain) return sorted('', Object.entries(value))
+      if (names.length) break
+      switch (prototype) {
         case Date.prototype:
           return `Date(${Number(value)})`
         case Map.prototype:
           return sorted('Map', value as Map<unknown, unknown>)
         case Set.prototype:
           return sorted('Set', value as Set<unknown>)
-        case Object.prototype:
-        case null:
-          if (!Object.getOwnPropertySymbols(value).length) return sorted('', Object.entries(value))
       }
     }
   }

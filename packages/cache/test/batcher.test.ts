@@ -172,6 +172,14 @@ describe('results', () => {
     )
   })
 
+  it('an array is one, whatever else it offers', async () => {
+    const like = Object.assign(['one', 'two'], { has: () => false, get: () => undefined })
+    expect(await run(() => like)).toEqual([
+      { status: 'fulfilled', value: 'one' },
+      { status: 'fulfilled', value: 'two' },
+    ])
+  })
+
   it('a Map of another realm, or what offers the same, is as good', async () => {
     const inner = new Map([[2, 'two']])
     const like = { has: (item: number) => inner.has(item), get: (item: number) => inner.get(item) }

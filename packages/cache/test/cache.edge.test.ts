@@ -1,5 +1,12 @@
 import { runInNewContext } from 'node:vm'
-import { AsyncBatcher, AsyncCache, cached, type SecondTier } from '@uno-async/cache'
+import {
+  AsyncBatcher,
+  AsyncCache,
+  type AsyncCacheOptions,
+  cached,
+  type Loader,
+  type SecondTier,
+} from '@uno-async/cache'
 import { ClosedError } from '@uno-async/core'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { failure, settle } from './helpers.js'
@@ -50,6 +57,23 @@ describe('disposeValues', () => {
     await cache.invalidate('a')
     expect([cache.peek('b'), thing.disposed]).toEqual([thing, 0])
     await cache.invalidate('b')
+    expect(thing.disposed).toBe(1)
+  })
+
+  it.each<[string, AsyncCacheOptions<string, Thing>]>([
+    ['ttl', { ttl: () => Number.NaN }],
+    ['weight', { weigh: () => -1 }],
+    ['key of the second tier', { store: new Map(), storeKey: () => 7 as never }],
+    ['array of tags', {}],
+  ])('disposes of what a load brings that fails for a bad %s', async (what, options) => {
+    const thing = new Thing()
+    const cache = new AsyncCache<string, Thing>({ disposeValues: true, ...options })
+    const load: Loader<string, Thing> = (_, context) => {
+      if (what === 'array of tags') context.tags = 7 as never
+      return thing
+    }
+    await failure(cache.refresh('k', { load }))
+    await settle()
     expect(thing.disposed).toBe(1)
   })
 

@@ -33,6 +33,8 @@ describe('cached', () => {
     [[{ a: 1 }], [{ a: '1' }]],
     [[{ a: 1, b: 2 }], [{ a: 2, b: 1 }]],
     [[{}], [[]]],
+    [[[]], [new Array(1)]],
+    [[[undefined]], [new Array(1)]],
     [[{}], [withProto]],
     [[{ a: undefined }], [{}]],
     [[new Date(1)], [1]],
@@ -94,6 +96,10 @@ describe('cached', () => {
     ['a promise', Promise.resolve()],
     ['an object with a symbol', { [Symbol('s')]: 1 }],
     ['an array with more than its elements', /b/.exec('ab')],
+    ['an array with a symbol', Object.assign([1], { [Symbol('s')]: 1 })],
+    ['an instance of a class of arrays', new (class List extends Array {})()],
+    ['a Date with more than its time', Object.assign(new Date(1), { zone: 'UTC' })],
+    ['a Map with more than its entries', Object.assign(new Map(), { of: 'users' })],
     ['something deep inside', { a: [new Map([[1, () => {}]])] }],
   ])('rejects %s', async (_, it) => {
     const { fn, call } = spied()

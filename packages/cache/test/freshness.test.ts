@@ -215,6 +215,15 @@ describe('staleIfError', () => {
     expect(await cache.get('k')).toBe(4)
   })
 
+  it('counts all who got the old value', async () => {
+    const { cache, origin } = counting({ ttl: 100, staleIfError: 1_000 })
+    await cache.get('k')
+    vi.advanceTimersByTime(200)
+    origin.broken = new Error('down')
+    await Promise.all([1, 2, 3].flatMap(() => [cache.get('k'), cache.getEntry('k')]))
+    expect(cache.stats()).toMatchObject({ hits: 0, misses: 7, stale: 6, loads: 2 })
+  })
+
   it('ends', async () => {
     const { cache, origin } = counting({ ttl: 100, staleIfError: 1_000 })
     await cache.get('k')

@@ -147,6 +147,14 @@ describe('bounds', () => {
     expect([cache.has(9), cache.weight]).toEqual([false, 0])
   })
 
+  it('keep nothing that weighs Infinity, even if there is no maxWeight', async () => {
+    const cache = new AsyncCache<number, number>({ weigh: (value) => value })
+    await cache.set(1, 1)
+    await cache.set(2, Infinity)
+    await cache.invalidate(2)
+    expect([cache.size, cache.weight]).toEqual([1, 1])
+  })
+
   it('does not mistake what adding fractions leaves behind for somebody to evict', async () => {
     const cache = new AsyncCache<string, number>({ maxWeight: 0.6, weigh: (value) => value })
     for (const [key, weight] of Object.entries({ a: 0.1, b: 0.1, c: 0.3 })) {

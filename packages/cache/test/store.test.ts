@@ -1,5 +1,5 @@
 import { AsyncCache, type AsyncCacheOptions, type SecondTier } from '@uno-async/cache'
-import { CancellationTokenSource, delay } from '@uno-async/core'
+import { CancellationTokenSource, ClosedError, delay } from '@uno-async/core'
 import { Keyv as Keyv5 } from 'keyv'
 import Keyv4 from 'keyv4'
 import { Keyv as Keyv6, KeyvMemoryAdapter } from 'keyv6'
@@ -222,6 +222,32 @@ describe('a second tier', () => {
     },
   )
 
+  it('that stores at last what had timed out still gets the newer value that waits', async () => {
+    const gates: ReturnType<typeof deferred<void>>[] = []
+    const store = new Map<string, unknown>()
+    const slow: SecondTier = {
+      get: (key) => store.get(key),
+      set: async (key, value) => {
+        const gate = deferred()
+        gates.push(gate)
+        await gate.promise
+        store.set(key, value)
+      },
+      delete: (key) => store.delete(key),
+    }
+    const { cache } = counting(slow, { storeTimeout: 50 })
+    const late = cache.set('k', 'late')
+    await vi.advanceTimersByTimeAsync(50)
+    await late
+    const all = [cache.set('k', 'newer'), cache.set('k', 'newest')]
+    for (let i = 0; i < 3; i++) {
+      gates[i]?.resolve()
+      await settle()
+    }
+    await Promise.all(all)
+    expect(store.get('k')).toMatchObject({ value: 'newest' })
+  })
+
   it('that hangs does not take the time of the load', async () => {
     const hang = (): Promise<unknown> => new Promise(() => {})
     const load = vi.fn(async () => {
@@ -293,6 +319,18 @@ describe('a second tier', () => {
     }
   })
 
+  it('takes what was loaded while the clock was set back', async () => {
+    const store = new Map<string, unknown>()
+    const load = async (): Promise<string> => {
+      vi.setSystemTime(Date.now() - 3_600_000)
+      return 'v'
+    }
+    await counting(store, { load, awaitStore: true }).cache.get('k')
+    const { cache, errors } = counting(store)
+    expect(await cache.getEntry('k')).toMatchObject({ value: 'v', source: 'store' })
+    expect(errors).toEqual([])
+  })
+
   it('that holds something older than memory does not win', async () => {
     const store = new Map<string, unknown>()
     const { cache } = counting(store, { ttl: 100, staleIfError: 10_000, load: () => fail() })
@@ -318,6 +356,7 @@ describe('a second tier', () => {
     expect(await cache.getEntry('k')).toEqual({ ...stale, source: 'store' })
     await settle()
     expect(await cache.getEntry('k')).toEqual({ ...stale, source: 'memory' })
+    expect(cache.stats()).toMatchObject({ hits: 0, misses: 1, stale: 2 })
     expect([errors, cache.stats()]).toMatchObject([[], { loads: 0, failures: 0, loading: 0 }])
     await cache.close()
   })
@@ -525,6 +564,20 @@ describe('a second tier', () => {
     expect(got).toBe(false)
     gate.resolve()
     await asked
+  })
+
+  it('awaitStore: close rejects who waits for the writing', async () => {
+    const gate = deferred()
+    const store = { get: () => {}, set: () => gate.promise, delete: () => {} }
+    const { cache } = counting(store, { awaitStore: true })
+    const told = vi.fn()
+    cache.get('k').then(told, told)
+    await settle()
+    const closed = cache.close()
+    await settle()
+    gate.resolve()
+    await closed
+    expect(told.mock.calls).toEqual([[expect.any(ClosedError)]])
   })
 
   it('tells keys of different types apart, and takes no objects without storeKey', async () => {

@@ -23,6 +23,7 @@ export class Waiter<V> implements Link {
   readonly whole: boolean // wants the CacheEntry
   readonly strict: boolean // takes no old value
   readonly forced: boolean // wants a load, not what the second tier has
+  callers = 1 // the crowd is more than one
   registration: Registration | undefined = undefined
   readonly promise: Promise<Answer<V>> = new Promise(executor)
   readonly #resolve: (answer: Answer<V> | PromiseLike<Answer<V>>) => void = resolveLast as never
@@ -32,6 +33,12 @@ export class Waiter<V> implements Link {
     this.whole = whole
     this.strict = strict
     this.forced = forced
+  }
+
+  /** For one more of the crowd. */
+  share(): Promise<Answer<V>> {
+    this.callers++
+    return this.promise.then()
   }
 
   settle(answer: Answer<V> | PromiseLike<Answer<V>>): void {
@@ -152,19 +159,24 @@ export class Flight<K, V> implements LoadContext<K, V>, Frame, Link {
     return crowd ?? this.waiters?.take()
   }
 
-  /** All who wait, or those who do not go on waiting. */
+  /** All who wait, or those who do not go on waiting; how many got it. */
   answer(
     value: V,
     source: CacheEntry<V>['source'],
     state: CacheEntry<V>['state'] = 'fresh',
     age: Milliseconds = 0,
     goesOn?: (waiter: Waiter<V>) => boolean,
-  ): void {
+  ): number {
+    let callers = 0
     for (let i = this.count; i > 0; i--) {
       const waiter = this.shift() as Waiter<V>
       if (goesOn?.(waiter)) this.waiters?.push(waiter)
-      else waiter.settle(waiter.whole ? { value, state, age, source, error: undefined } : value)
+      else {
+        callers += waiter.callers
+        waiter.settle(waiter.whole ? { value, state, age, source, error: undefined } : value)
+      }
     }
+    return callers
   }
 
   /** Its token is of no use any more. */

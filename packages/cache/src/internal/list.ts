@@ -26,6 +26,10 @@ export class List<L extends Link> implements Link {
     return this.count ? (this.next as L) : undefined
   }
 
+  get newest(): L | undefined {
+    return this.count ? (this.prev as L) : undefined
+  }
+
   /** From wherever it was. */
   push(link: L): void {
     unlink(link)

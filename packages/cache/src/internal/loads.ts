@@ -5,7 +5,6 @@ import {
   checkFunction,
   checkMilliseconds,
   checkOptions,
-  type Milliseconds,
 } from '@uno-async/core'
 import type { AskOptions, CacheEntry, GetOptions, Loader } from '../types.js'
 import { checkAsk, checkTags } from './check.js'
@@ -114,7 +113,7 @@ export class Loads<K, V> {
       const flight = flying ?? this.#start(key, entry, loader, options, false, group)
       this.stats.misses++
       const { crowd } = flight
-      if (crowd && !whole && !forceRefresh && !strict && !token) return crowd.promise.then()
+      if (crowd && !whole && !forceRefresh && !strict && !token) return crowd.share()
       const waiter = flight.join(whole, strict, forceRefresh, token)
       if (token) {
         waiter.registration = token.onCancelled(() => this.#leave(flight, waiter, token))
@@ -150,23 +149,15 @@ export class Loads<K, V> {
     const answer = whole
       ? Promise.resolve(entry.tell(fresh ? 'fresh' : 'stale', now))
       : entry.settled
-    if (loader && !tired && !entry.flight && (!fresh || this.#isDue(entry, -late))) {
+    if (loader && !tired && !entry.flight && (!fresh || this.#memory.isDue(entry, -late))) {
       this.#launch(this.#start(key, entry, loader, options, true, group), false)
     }
     return answer
   }
 
-  #serveOld(entry: Entry<K, V>, whole: boolean): Promise<V | CacheEntry<V>> {
-    this.stats.stale++
+  #serveOld(entry: Entry<K, V>, whole: boolean, callers = 1): Promise<V | CacheEntry<V>> {
+    this.stats.stale += callers
     return whole ? Promise.resolve(entry.tell('error-stale', performance.now())) : entry.settled
-  }
-
-  /** Is it time to refresh what is still fresh? XFetch: the likelier the less is left and the longer loads take. */
-  #isDue({ details }: Entry<K, V>, left: Milliseconds): boolean {
-    const { refreshAhead, random = Math.random } = this.#settings
-    return refreshAhead === 'probabilistic'
-      ? -(details?.took ?? 0) * Math.log(random()) >= left
-      : left < refreshAhead
   }
 
   #start(
@@ -236,7 +227,7 @@ export class Loads<K, V> {
     for (let i = flight.count; i > 0; i--) {
       const waiter = flight.shift() as Waiter<V>
       if (waiter.strict) flight.waiters?.push(waiter)
-      else waiter.settle(this.#serveOld(entry, waiter.whole))
+      else waiter.settle(this.#serveOld(entry, waiter.whole, waiter.callers))
     }
     if (!flight.pinned) this.#pin(flight)
   }
@@ -255,7 +246,9 @@ export class Loads<K, V> {
         memory.keep(entry.key, value as V, lasts, age, new Details(tags, created), flight)
         flight.previous = { value: value as V, age }
         if (!flight.over && age - lasts < this.#settings.staleWhileRevalidate) {
-          flight.answer(value as V, 'store', fresh ? 'fresh' : 'stale', age, isForced)
+          const state = fresh ? 'fresh' : 'stale'
+          const callers = flight.answer(value as V, 'store', state, age, isForced)
+          if (!fresh) this.stats.stale += callers
           if (!flight.count && (fresh || flight.load === missing)) this.#end(flight)
           else if (!flight.count) {
             flight.background = true
@@ -311,13 +304,19 @@ export class Loads<K, V> {
         stored = memory.put(key, value, flight, flight)
       }
     } catch (error) {
-      return this.#fail(flight, error)
+      this.#fail(flight, error)
+      return this.#done(flight, value) // which nobody gets
     }
     this.#end(flight)
     flight.close()
     if (disposeValues && !flight.count) memory.discard(key, value)
-    if (stored && awaitStore) void stored.then(() => flight.answer(value, 'load'))
-    else flight.answer(value, 'load')
+    if (stored && awaitStore) {
+      this.#orphans.push(flight) // for close() to find
+      void stored.then(() => {
+        unlink(flight)
+        flight.answer(value, 'load')
+      })
+    } else flight.answer(value, 'load')
     memory.tell()
   }
 
@@ -348,7 +347,7 @@ export class Loads<K, V> {
     let unheard = pinned
     for (let waiter = flight.shift(); waiter; waiter = flight.shift()) {
       if (old && !waiter.strict && staleIfError && now < freshUntil + staleIfError) {
-        waiter.settle(this.#serveOld(entry, waiter.whole))
+        waiter.settle(this.#serveOld(entry, waiter.whole, waiter.callers))
         unheard = true
       } else waiter.fail(error)
     }

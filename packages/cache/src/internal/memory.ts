@@ -49,6 +49,14 @@ export class Memory<K, V> {
     return lasts(entry, -this.#ahead)
   }
 
+  /** Is it time to refresh what is still fresh? XFetch: the likelier the less is left and the longer loads take. */
+  isDue({ details }: Entry<K, V>, left: Milliseconds): boolean {
+    const { refreshAhead, random = Math.random } = this.#settings
+    return refreshAhead === 'probabilistic'
+      ? -(details?.took ?? 0) * Math.log(random()) >= left
+      : left < refreshAhead
+  }
+
   /** Has it a value, no error, that is not yet gone? */
   isKept(entry: Entry<K, V>): boolean {
     return lasts(entry, this.#grace)
@@ -90,7 +98,7 @@ export class Memory<K, V> {
     const known = entry?.held
     const weight = details ? details.weight : 1
     const grace = failed ? 0 : this.#grace
-    if (ttl + grace <= age || weight > maxWeight) {
+    if (ttl + grace <= age || weight > maxWeight || weight === Infinity) {
       if (entry && known) this.drop(entry, 'replaced')
       return
     }
@@ -127,7 +135,7 @@ export class Memory<K, V> {
     const { tier } = this
     tier?.idOf(key)
     const created = tier ? Date.now() : 0
-    const asked = flight ? flight.asked : created
+    const asked = flight ? Math.min(flight.asked, created) : created // the clock may have been set back
     const took = flight?.since === undefined ? 0 : performance.now() - flight.since
     const details = tags || created || took ? new Details(tags, created, took) : undefined
     this.keep(key, value, ttl, 0, details, flight)

@@ -9,7 +9,7 @@ export function isError(value: unknown): value is Error {
 /** Of another realm, or another make, too. */
 function isMap<T, R>(result: BatchResult<T, R>): result is ReadonlyMap<T, R | Error> {
   const { has, get } = (result ?? {}) as Partial<ReadonlyMap<T, R>>
-  return typeof has === 'function' && typeof get === 'function'
+  return !Array.isArray(result) && typeof has === 'function' && typeof get === 'function'
 }
 
 /** Tells of each item how it went; throws if the result does not answer the items. */

@@ -140,8 +140,8 @@ export class Tier<K, V> {
       this.#doubtful.set(id, nth)
       await write.op()
       if (this.#doubtful.get(id) === nth) this.#doubtful.delete(id)
-      // It had timed out, and something newer was written, which it may have overwritten.
-      else if (write.isSet) void this.#memory.track(this.delete(key, id))
+      // It had timed out, and something newer was written, which it may have overwritten. What waits comes after it.
+      else if (write.isSet && !this.#waiting.has(id)) void this.#memory.track(this.delete(key, id))
     })
     const { done } = write
     this.#last.set(id, done)
