@@ -279,8 +279,8 @@ export class TaskGroup implements AsyncDisposable {
     for (const task of [...tasks]) {
       if (task.abandoned || !task.live) continue
       if (task.timedOut) this.#fail(task.expire(), task) // whatever else it does comes too late
-      task.abandoned = true
       this.#tasks.remove(task)
+      task.leave()
     }
     this.#tasks.drain() // or those who never end would keep what is queued from starting, and the group from ending
     this.#check()
