@@ -10,7 +10,7 @@ import {
   UnoAsyncError,
 } from '@uno-async/core'
 import { type DumpOptions, dump } from './dump.js'
-import { throwAll } from './errors.js'
+import { distinct, throwAll } from './errors.js'
 import { TaskGroup } from './group.js'
 import { checkName, checkOptions } from './internal/check.js'
 import { patienceOf } from './internal/grace.js'
@@ -244,7 +244,8 @@ export class TaskManager implements AsyncDisposable {
       await Promise.all(ends)
     } while (left.length)
     patience.close()
-    return { duration: performance.now() - start, cancelled, abandoned, errors }
+    const duration = performance.now() - start
+    return { duration, cancelled, abandoned, errors: distinct(errors) }
   }
 }
 

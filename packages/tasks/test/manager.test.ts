@@ -147,6 +147,16 @@ describe('shutdown', () => {
     expect(vi.getTimerCount()).toBe(0)
   })
 
+  it('reports a failure once, though it passed from group to group', async () => {
+    const manager = new TaskManager()
+    const bad = manager.createGroup('mail').createTask(() => Promise.reject(boom))
+    manager.createGroup('web').createTask(() => bad)
+    manager.createTask(() => bad)
+    await vi.runAllTimersAsync()
+    await expect(manager[Symbol.asyncDispose]()).rejects.toBe(boom)
+    expect((await manager.shutdown()).errors).toEqual([boom])
+  })
+
   it('keeps nobody waiting for what it abandons', async () => {
     const manager = new TaskManager()
     const web = manager.createGroup('web')
