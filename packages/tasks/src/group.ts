@@ -213,7 +213,7 @@ export class TaskGroup implements AsyncDisposable {
     })
   }
 
-  /** Gives how tasks end, as they end, from now on; until the group is no longer open and its last task has ended. */
+  /** Gives how tasks end, as they end, from now on; until the group is not open and its last task has ended; while a body runs, the last that is no service. */
   completed(): AsyncIterableIterator<TaskOutcome<unknown>> {
     const feed = new Completed((this.#feeds ??= new Set()))
     this.#listen()
@@ -279,8 +279,8 @@ export class TaskGroup implements AsyncDisposable {
     for (const task of [...tasks]) {
       if (task.abandoned || !task.live) continue
       if (task.timedOut) this.#fail(task.expire(), task) // whatever else it does comes too late
-      task.abandoned = true
       this.#tasks.remove(task)
+      task.leave()
     }
     this.#tasks.drain() // or those who never end would keep what is queued from starting, and the group from ending
     this.#check()
@@ -362,9 +362,11 @@ export class TaskGroup implements AsyncDisposable {
     const tasks = this.#tasks
     if (tasks.size > tasks.services) return
     const { cancelled } = this.token
-    if (this.#joining || this.#stopping || (cancelled && !this.#body)) {
-      this.#services?.cancel(this.token.reason)
-    }
+    const ended = this.#joining || cancelled
+    const told = this.#joining || this.#stopping || (cancelled && !this.#body)
+    if (told) this.#services?.cancel(this.token.reason)
+    // the reader may be the body, for which services wait
+    if (ended && !(told && tasks.size)) for (const feed of this.#feeds ?? []) feed.end()
     if (tasks.size) return
     if (this.#joining && !this.#closed) {
       this.#closed = true
@@ -373,8 +375,6 @@ export class TaskGroup implements AsyncDisposable {
       this.#services?.close()
       this.#tasks.dismiss(() => this.#checkOpen())
     }
-    const ended = this.#joining || cancelled
-    if (ended && this.#feeds) for (const feed of this.#feeds) feed.end()
     if (this.#closed || (ended && !this.#failures?.size)) this.outer?.groups?.delete(this)
     this.#tasks.idle()
   }

@@ -10,7 +10,7 @@ import {
   UnoAsyncError,
 } from '@uno-async/core'
 import { type DumpOptions, dump } from './dump.js'
-import { throwAll } from './errors.js'
+import { distinct, throwAll } from './errors.js'
 import { TaskGroup } from './group.js'
 import { checkName, checkOptions } from './internal/check.js'
 import { patienceOf } from './internal/grace.js'
@@ -153,9 +153,9 @@ export class TaskManager implements AsyncDisposable {
    * for whoever asks again.
    *
    * @param options - `grace`: milliseconds a group may take once it is told, default `Infinity`; who runs on after
-   *   that is abandoned, and named in the report. When that time is over for the first time, all that are left are
-   *   told at once: so it takes twice as long at most, and once more for services that wait for who is late. `reason`:
-   *   for the tasks
+   *   that is abandoned, and named in the report; whoever awaits it is told of its cancellation. When that time is over
+   *   for the first time, all that are left are told at once: so it takes twice as long at most, and once more for
+   *   services that wait for who is late. `reason`: for the tasks
    * @throws TypeError, RangeError; an error if without `grace` a task of its own asks, which would wait for itself
    *   (after its first `await` that is known only with async context enabled): the shutdown goes on all the same
    */
@@ -228,10 +228,15 @@ export class TaskManager implements AsyncDisposable {
       await group[Symbol.asyncDispose]()
     }
 
+    const rest = (): TaskGroup[] => [...groups].filter((it) => !told.has(it)).reverse()
+    // in this very tick: who waits there for somebody that is abandoned now has then not failed, but was cancelled as well
+    patience.token.onCancelled(() => {
+      for (const group of rest()) ends.push(end(group))
+    })
     do {
-      left = [...groups].filter((it) => !told.has(it)).reverse()
+      left = rest()
       for (const group of left) {
-        if (!groups.has(group)) continue // it has ended meanwhile
+        if (!groups.has(group) || told.has(group)) continue // it has ended meanwhile, or patience has
         const ended = end(group)
         ends.push(ended)
         await patience.token.race(ended).catch(noop)
@@ -239,7 +244,8 @@ export class TaskManager implements AsyncDisposable {
       await Promise.all(ends)
     } while (left.length)
     patience.close()
-    return { duration: performance.now() - start, cancelled, abandoned, errors }
+    const duration = performance.now() - start
+    return { duration, cancelled, abandoned, errors: distinct(errors) }
   }
 }
 

@@ -60,7 +60,6 @@ export class TaskHandle implements Task<unknown>, Place, Frame {
   stopped = false // by cancel()
   seen = false // somebody will hear of its failure
   abandoned = false
-  left = false // and whoever waits for it is told of its cancellation
   value: unknown = undefined // in the end; or its error
   groups: Set<TaskGroup> | undefined = undefined
   next: TaskHandle | undefined = undefined
@@ -234,9 +233,9 @@ export class TaskHandle implements Task<unknown>, Place, Frame {
     this.tell?.()
   }
 
-  /** Abandoned, it keeps nobody waiting: the body of its group could not end. */
+  /** Abandoned, it keeps nobody waiting, who could not end either: they are told of its cancellation. */
   leave(): void {
-    this.left = true
+    this.abandoned = true
     this.tell?.()
   }
 
@@ -254,7 +253,7 @@ export class TaskHandle implements Task<unknown>, Place, Frame {
         }
       })
       this.settled.catch(noop)
-      if (!this.live || this.left) this.tell?.()
+      if (!this.live || this.abandoned) this.tell?.()
     }
     return this.settled
   }

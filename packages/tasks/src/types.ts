@@ -78,7 +78,8 @@ export interface TaskGroupOptions {
   grace?: Milliseconds | undefined
   /**
    * Told who ignores its cancellation. `'abandon'` lets the group go on and end without them, as if they took no slot any more;
-   * default `'wait'`. Whoever awaits such a task is told of its cancellation, as if it had ended by that.
+   * default `'wait'`. Whoever awaits such a task is told of its cancellation, as if it had ended by that; of a failure that
+   * comes later only `onTaskError` is.
    */
   // biome-ignore lint/suspicious/noConfusingVoidType: a hook may return nothing
   onStraggler?: ((stragglers: readonly TaskInfo[]) => 'wait' | 'abandon' | void) | undefined

@@ -947,6 +947,34 @@ describe('completed', () => {
     expect(await group.completed().next()).toEqual({ done: true, value: undefined })
   })
 
+  it('lets a body go that reads it in a cancelled group, though services wait for the body', async () => {
+    const log: unknown[] = []
+    const service = (token: CancellationToken) => forever(token).finally(() => log.push('service'))
+    const run = failureOf(
+      TaskGroup.run(async (group) => {
+        group.createTask(service, { service: true })
+        group.createTask(() => delay(5).then(() => reject(boom)()), { name: 'bad' })
+        for await (const { task } of group.completed()) log.push(task.name)
+        for await (const { task } of group.completed()) log.push(task.name)
+        await delay(5)
+        log.push('body')
+      }),
+    )
+    await vi.advanceTimersByTimeAsync(10)
+    expect([await run, log]).toEqual([boom, ['bad', 'body', 'service']])
+  })
+
+  it('gives how services end, to a reader besides the body', async () => {
+    const group = new TaskGroup()
+    group.createTask(forever, { name: 'service', service: true })
+    const steps = group.completed()
+    const first = steps.next()
+    const joined = group.join()
+    expect((await first).value?.task.name).toBe('service')
+    expect((await steps.next()).done).toBe(true)
+    await joined
+  })
+
   it('can be left, and serves readers who are ahead', async () => {
     const group = new TaskGroup()
     const iterator = group.completed()

@@ -147,6 +147,32 @@ describe('shutdown', () => {
     expect(vi.getTimerCount()).toBe(0)
   })
 
+  it('reports a failure once, though it passed from group to group', async () => {
+    const manager = new TaskManager()
+    const bad = manager.createGroup('mail').createTask(() => Promise.reject(boom))
+    manager.createGroup('web').createTask(() => bad)
+    manager.createTask(() => bad)
+    await vi.runAllTimersAsync()
+    await expect(manager[Symbol.asyncDispose]()).rejects.toBe(boom)
+    expect((await manager.shutdown()).errors).toEqual([boom])
+  })
+
+  it('keeps nobody waiting for what it abandons', async () => {
+    const manager = new TaskManager()
+    const web = manager.createGroup('web')
+    const deaf = manager.createGroup('mail').createTask(() => new Promise(() => {}))
+    web.createTask(() => deaf)
+    const outside = failureOf(TaskGroup.run(() => deaf))
+    const shutdown = manager.shutdown({ grace: 100, reason: boom })
+    const cancelled = deaf.cancel()
+    await vi.advanceTimersByTimeAsync(200)
+    expect(await outside).toBe(boom)
+    await cancelled
+    const { abandoned, errors } = await shutdown
+    expect([abandoned.map(({ id }) => id), errors]).toEqual([[deaf.id], []])
+    expect(await deaf.outcome()).toMatchObject({ status: 'cancelled', reason: boom })
+  })
+
   it('abandons what was adopted then, if it takes too long', async () => {
     const manager = new TaskManager()
     const group = manager.createGroup('mail')

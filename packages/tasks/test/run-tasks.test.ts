@@ -197,6 +197,19 @@ describe('runTasks', () => {
     expect(await swallowed).toMatchObject({ name: 'TimeoutError', timeout: 5 })
   })
 
+  it('rejects after its timeout, though no task looked at its token', async () => {
+    const deaf = () => new Promise((resolve) => setTimeout(resolve, 20))
+    const timed = failureOf(runTasks([deaf], { timeout: 5 }))
+    const outer = failureOf(runTasks([deaf], { signal: Token.timeout(5) }))
+    const settling = failureOf(settleTasks([deaf], { timeout: 5 }))
+    const early = runTasks([deaf], { timeout: 30 })
+    await vi.runAllTimersAsync()
+    for (const error of await Promise.all([timed, outer, settling])) {
+      expect(error).toMatchObject({ name: 'TimeoutError', timeout: 5 })
+    }
+    expect(await early).toEqual([undefined])
+  })
+
   it('follows the current token', async () => {
     const source = new CancellationTokenSource()
     const outer = failureOf(

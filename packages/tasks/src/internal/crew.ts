@@ -135,7 +135,9 @@ export class Crew {
 
   /** Once every result is there, cancelling comes too late to take them away; a reader still needs to be stopped. */
   #checkAll(): void {
-    if (this.#over && !this.#running && !this.#follower.room) this.#source.close()
+    if (!this.#over || this.#running || this.#follower.room) return
+    // one that no task looks at learns of its deadline by being asked
+    if (!this.token.cancelled) this.#source.close()
   }
 
   /** Takes an item that must be awaited. */

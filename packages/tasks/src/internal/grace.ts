@@ -19,8 +19,6 @@ export function beginGrace(task: TaskHandle, { grace, onStraggler }: Settings): 
     for (const each of late) each.patience = undefined
     const infos = late.map(({ info }) => info)
     for (const info of infos) group.observer?.('straggler', info)
-    if (tell(onStraggler, infos) !== 'abandon') return
-    group.abandon(late)
-    for (const each of late) each.leave()
+    if (tell(onStraggler, infos) === 'abandon') group.abandon(late)
   })
 }
