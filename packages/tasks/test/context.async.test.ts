@@ -5,6 +5,7 @@ import {
   CancellationTokenSource,
   delay,
   enableAsyncContext,
+  isCancelled,
 } from '@uno-async/core'
 import {
   cancelOnExit,
@@ -123,8 +124,14 @@ it('gets an error, not a hang, where it awaits the shutdown of its manager witho
     expect([sibling.state, report.abandoned]).toEqual(['cancelled', []])
   }
   const manager = new TaskManager()
-  const task = manager.createTask(() => manager.shutdown({ grace: 20 }), { name: 'me' })
-  expect(await task).toMatchObject({ abandoned: [{ name: 'me' }] })
+  let shutdown: unknown
+  const shut = () => {
+    shutdown = manager.shutdown({ grace: 20 })
+    return shutdown
+  }
+  const task = manager.createTask(shut, { name: 'me' })
+  expect(isCancelled(await failureOf(task))).toBe(true)
+  expect(await shutdown).toMatchObject({ abandoned: [{ name: 'me' }] })
 })
 
 describe('cancelOnExit', () => {
