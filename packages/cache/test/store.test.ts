@@ -248,6 +248,32 @@ describe('a second tier', () => {
     expect(store.get('k')).toMatchObject({ value: 'newest' })
   })
 
+  it('that is down for long has nothing to give but what comes later', async () => {
+    const map = new Map<string, unknown>()
+    let down = false
+    const change = (fn: () => unknown) => {
+      if (down) throw new Error('down')
+      return fn()
+    }
+    const store: SecondTier = {
+      get: (key) => map.get(key),
+      set: (key, value) => change(() => map.set(key, value)),
+      delete: (key) => change(() => map.delete(key)),
+    }
+    const { cache } = counting(store, { maxSize: 5 })
+    await cache.set('old', 'old')
+    await cache.set('good', 'good')
+    down = true
+    cache.invalidate('old')
+    for (let i = 0; i < 10_001; i++) await cache.set(`${i}`, i)
+    down = false
+    expect(await cache.getEntry('old')).toMatchObject({ source: 'load' })
+    expect(await cache.getEntry('good')).toMatchObject({ source: 'load' })
+    await vi.advanceTimersByTimeAsync(10_001)
+    await counting(store).cache.set('later', 'later')
+    expect(await cache.getEntry('later')).toMatchObject({ value: 'later', source: 'store' })
+  })
+
   it('that hangs does not take the time of the load', async () => {
     const hang = (): Promise<unknown> => new Promise(() => {})
     const load = vi.fn(async () => {

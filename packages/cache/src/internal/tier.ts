@@ -30,6 +30,7 @@ interface Write {
 }
 
 const MAX_SKEW = 10_000 // how far ahead another machine's clock may be
+const MAX_DOUBTS = 10_000 // keys to remember one by one
 
 /** The second tier, made harmless: in order for each key, in time, and never a rejection. */
 export class Tier<K, V> {
@@ -41,6 +42,7 @@ export class Tier<K, V> {
   readonly #last = new Map<string, Promise<unknown>>() // the last write of each key that is not done
   readonly #waiting = new Map<string, Write>() // those of them that have not begun: a newer one takes their place
   readonly #doubtful = new Map<string, number>() // by which write that failed: the store may have an older value
+  #trustedFrom = -Infinity // created before, on Date.now()'s scale, it may be older than what failed to be written
   #writes = 0 // ever
   #clearing: Promise<unknown> | undefined = undefined // the last clear()
 
@@ -80,7 +82,7 @@ export class Tier<K, V> {
       if (uno !== 1 || !timed || !(ttl === null || ttl >= 0) || !Array.isArray(tags)) {
         throw new TypeError('The second tier holds something that is not ours')
       }
-      if (created > Date.now() + MAX_SKEW) return
+      if (created > Date.now() + MAX_SKEW || created <= this.#trustedFrom) return
       const marks = await Promise.all(tags.map((tag) => get(tagKey(tag))))
       return marks.some((mark) => mark && mark.created >= asked) ? undefined : found
     }) as Promise<Envelope<V> | undefined>
@@ -137,6 +139,11 @@ export class Tier<K, V> {
     write.done = this.#after(before, key, 'store-set', async () => {
       if (this.#waiting.get(id) === write) this.#waiting.delete(id)
       const nth = ++this.#writes
+      if (this.#doubtful.size >= MAX_DOUBTS) {
+        // It is down for long: rather than to remember every key, take nothing that it has now.
+        this.#doubtful.clear()
+        this.#trustedFrom = Date.now() + MAX_SKEW
+      }
       this.#doubtful.set(id, nth)
       await write.op()
       if (this.#doubtful.get(id) === nth) this.#doubtful.delete(id)
