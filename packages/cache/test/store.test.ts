@@ -264,7 +264,7 @@ describe('a second tier', () => {
     await cache.set('old', 'old')
     await cache.set('good', 'good')
     down = true
-    cache.invalidate('old')
+    await cache.invalidate('old')
     for (let i = 0; i < 10_001; i++) await cache.set(`${i}`, i)
     down = false
     expect(await cache.getEntry('old')).toMatchObject({ source: 'load' })
