@@ -235,6 +235,48 @@ describe('start', () => {
     expect(manager.state).toBe('stopped')
   })
 
+  it('names the start that it gives up on, not those that wait for it', async () => {
+    const manager = new AsyncManager({ shutdownTimeout: 1_000 })
+    manager.registerResource({ name: 'db', start: () => new Promise(() => {}) })
+    manager.registerResource({ name: 'api', dependsOn: ['db'], start() {} })
+    manager.start().catch(() => {})
+    await vi.advanceTimersByTimeAsync(10)
+    const { entries, errors } = await soon(manager.shutdown())
+    expect(String(errors)).toBe('TimeoutError: "start of db" timed out after 500 ms')
+    expect(entries).toEqual([
+      { name: 'db', phase: 'stop', duration: 500, outcome: 'timeout', error: errors[0] },
+      { name: 'api', phase: 'stop', duration: 0, outcome: 'skipped' },
+    ])
+  })
+
+  it('does not throw a start it gave up on again when it is disposed', async () => {
+    const manager = new AsyncManager({ shutdownTimeout: 1_000 })
+    manager.registerResource({ name: 'db', start: () => Promise.reject(error) })
+    manager.registerResource({ name: 'stuck', start: () => new Promise(() => {}) })
+    const thrown = await soon(manager.start().catch((e) => e))
+    const late = '"start of stuck" timed out after 500 ms'
+    expect(thrown.errors).toMatchObject([error, { message: late }])
+    await soon(manager[Symbol.asyncDispose]())
+  })
+
+  it.each([
+    ['a resource of the same name', 'app', () => new Promise(() => {})],
+    [
+      'a manager within',
+      'inner',
+      () => {
+        const inner = new AsyncManager({ startupTimeout: 50, shutdownTimeout: 20 })
+        inner.registerResource({ name: 'db', start: () => new Promise(() => {}) })
+        return inner.start()
+      },
+    ],
+  ])('takes no other start that overruns for its own: %s', async (_, name, start) => {
+    const manager = new AsyncManager()
+    manager.registerResource({ name, start, startTimeout: 100 })
+    const thrown = await soon(manager.start().catch((e) => e))
+    expect(thrown.message).toMatch(/^("start of app" timed out after 100|.* within 50) ms/)
+  })
+
   it('is cancelled by a stop, and undone', async () => {
     const book = new Book()
     const manager = new AsyncManager()
@@ -411,10 +453,12 @@ describe('start', () => {
 
   it('gives up in bounded time on a startup hook that never settles', async () => {
     const manager = new AsyncManager({ shutdownTimeout: 1_000 })
-    manager.addStartupHook(() => new Promise(() => {}))
+    manager.addStartupHook(() => new Promise(() => {}), { name: 'migrate' })
     const starting = manager.start().catch((e) => e)
     await vi.advanceTimersByTimeAsync(10)
-    expect((await soon(manager.shutdown())).code).toBe(1)
+    const { code, errors } = await soon(manager.shutdown())
+    expect(code).toBe(1)
+    expect(String(errors)).toBe('TimeoutError: "startup hook migrate" timed out after 500 ms')
     expect(await starting).toBeInstanceOf(ShutdownError)
   })
 

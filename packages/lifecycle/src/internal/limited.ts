@@ -4,6 +4,7 @@ import {
   CancelledError,
   isCancelled,
   type Milliseconds,
+  type TimeoutError,
 } from '@uno-async/core'
 
 export const noop = (): void => {}
@@ -42,7 +43,7 @@ export function keepAlive(timeout: Milliseconds): () => void {
 }
 
 /** Is `error` the timeout of this operation? */
-export function isLate(error: unknown, operation: string): boolean {
+export function isLate(error: unknown, operation: string): error is TimeoutError {
   return ask(() => (error as { operation?: string } | undefined)?.operation === operation)
 }
 

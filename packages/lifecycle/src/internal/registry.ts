@@ -61,8 +61,8 @@ export class Registry {
     this.manager = manager
     this.options = options
     this.source = new CancellationTokenSource({ name })
-    this.#starting = new CancellationTokenSource({ name: `start of ${name}` })
-    this.#giveUp = new CancellationTokenSource({ name: `start of ${name}` })
+    this.#starting = new CancellationTokenSource({ name: startOf(name) })
+    this.#giveUp = new CancellationTokenSource({ name: startOf(name) })
   }
 
   emit(event: Omit<LifecycleEvent, 'manager'>): void {
@@ -93,15 +93,10 @@ export class Registry {
       await Promise.all(dependencies.map((each) => each?.starting))
       token.throwIfCancelled()
       this.#set(resource, 'starting')
-      const limits = {
-        timeout: spec.startTimeout ?? Infinity,
-        end: this.#giveUp.token,
-        signal: token,
-      }
       const { manager } = this
-      resource.value = await limited(
-        `start of ${name}`,
-        limits,
+      resource.value = await this.#limited(
+        startOf(name),
+        spec.startTimeout,
         (token) => spec.start({ manager, token }),
         (value) => void this.#undo(resource, value),
       )
@@ -113,6 +108,23 @@ export class Registry {
       this.#set(resource, 'failed', error)
       resource.reject(error)
       throw error
+    }
+  }
+
+  /** Runs a part of the start: a stop cancels it, and gives up on it when it does not obey. */
+  async #limited<R>(
+    operation: string,
+    timeout: Milliseconds = Infinity,
+    fn: (token: CancellationToken) => R | PromiseLike<R>,
+    late?: (value: R) => void,
+  ): Promise<R> {
+    const end = this.#giveUp.token
+    try {
+      return await limited(operation, { timeout, end, signal: this.#starting.token }, fn, late)
+    } catch (error) {
+      if (!end.owns(error)) throw error
+      const { timeout } = end.error as TimeoutError
+      throw new TimeoutError(undefined, { timeout, operation }) // says which one
     }
   }
 
@@ -138,10 +150,16 @@ export class Registry {
   async startAll(): Promise<void> {
     const { manager, options, resources } = this
     const { startupTimeout = Infinity } = options
-    const operation = `start of ${manager.name}`
+    const operation = startOf(manager.name)
+    // Told by its token: a resource, or a manager that one starts, may have this name as well.
+    const limit = new CancellationTokenSource({
+      timeout: startupTimeout,
+      signal: this.#giveUp.token,
+      name: operation,
+    })
     const done = keepAlive(startupTimeout)
     try {
-      await limited(operation, { timeout: startupTimeout, end: this.#giveUp.token }, async () => {
+      await limited(operation, { timeout: Infinity, end: limit.token }, async () => {
         for (const resource of resources.values()) this.start(resource)
         await this.#allStarted()
         for (const hook of this.startupHooks) {
@@ -151,7 +169,7 @@ export class Registry {
         }
       })
     } catch (error) {
-      if (!isLate(error, operation)) throw error
+      if (!limit.token.owns(error)) throw error
       const waiting = [...resources.values()].filter(({ state }) => state === 'starting')
       const names = waiting.map(({ name }) => `"${name}"`).join(', ')
       throw new TimeoutError(
@@ -159,19 +177,19 @@ export class Registry {
         { timeout: startupTimeout, operation },
       )
     } finally {
+      limit.close()
       done()
     }
   }
 
   async #runHook(hook: Hook<StartContext>): Promise<void> {
     const { manager } = this
-    const { name, timeout = Infinity, run } = hook
+    const { name, timeout, run } = hook
     const { token: signal } = this.#starting
     signal.throwIfCancelled()
-    const limits = { timeout, end: this.#giveUp.token, signal }
     try {
       // Who waits there for the stop, which waits for the hook, is known by its flow.
-      await limited(`startup hook ${name}`, limits, (token) =>
+      await this.#limited(`startup hook ${name}`, timeout, (token) =>
         runTask(manager, token, () => run({ manager, token })),
       )
     } catch (error) {
@@ -255,9 +273,15 @@ export class Registry {
     ])
     await hooks('stop')
     await each('stop', 'started')
-    for (const { name, state } of resources.values()) {
+    for (const resource of resources.values()) {
+      const { name, state } = resource
       if (state === 'stopped') continue
-      shutdown.add({ name, phase: 'stop', duration: 0, outcome: 'skipped' })
+      const error = this.failures.get(resource)
+      shutdown.add(
+        isLate(error, startOf(name))
+          ? { name, phase: 'stop', duration: error.timeout, outcome: 'timeout', error }
+          : { name, phase: 'stop', duration: 0, outcome: 'skipped' },
+      )
     }
     await hooks('flush')
     await each('flush', 'stopped')
@@ -284,6 +308,8 @@ export class Registry {
     this.emit({ type: 'resource', name: resource.name, state, error })
   }
 }
+
+const startOf = (name: string): string => `start of ${name}`
 
 /** @throws TypeError, RangeError */
 export function addHook<C>(
