@@ -13,9 +13,9 @@ import type { ShutdownEntry, ShutdownReason, ShutdownReport } from './contracts.
 import { ShutdownError } from './errors.js'
 import { formatReport, whole } from './format-report.js'
 import { checkGiven, oneOf } from './internal/check.js'
-import { findHost, type Host, numbers } from './internal/host.js'
+import { findHost, type Host, minus, numbers } from './internal/host.js'
 import { keepAlive, limited, noop } from './internal/limited.js'
-import { Shutdown } from './internal/shutdown.js'
+import { Shutdown, stops } from './internal/shutdown.js'
 import { AsyncManager } from './manager.js'
 import { checkManager, getAsyncManager, setAsyncManager } from './shared.js'
 
@@ -333,14 +333,16 @@ class Run<S> {
 
   #forceNow(code: number): void {
     this.forced = true
-    const reason: ShutdownReason = this.#reason ?? { kind: 'requested' }
+    const stop = stops.get(this.#manager)
+    const reason: ShutdownReason = stop?.reason ?? this.#reason ?? { kind: 'requested' }
     const duration = this.#age
     const { entries: steps, resources } = this.#manager.inspect()
     const starting = resources.filter(({ state }) => state === 'starting')
     const begun = starting.map(({ name, age }) => unfinished(name, age))
     if (this.#startup !== undefined && !this.#last) begun.push(unfinished('startup', duration))
     const entries = [...steps, ...begun, ...(this.#last?.report().entries ?? [])]
-    const errors = new Set<unknown>(reason.error === undefined ? [] : [reason.error])
+    const errors = new Set(stop?.errors)
+    if (reason.error !== undefined) errors.add(reason.error)
     for (const { outcome, error } of entries) {
       if (outcome === 'error' || error !== undefined) errors.add(error)
     }
@@ -370,16 +372,6 @@ const codeOf = (signal: string): number => 128 + (numbers[signal] ?? 0)
 
 // A reason without an error would count as a clean one.
 const errorOf = (error: unknown): unknown => error ?? new Error(`Thrown: ${error}`)
-
-/** What is in `now` more often than in `before`. */
-function minus(now: readonly string[], before: readonly string[]): string[] {
-  const left = [...before]
-  return now.filter((each) => {
-    const i = left.indexOf(each)
-    if (i >= 0) left.splice(i, 1)
-    return i < 0
-  })
-}
 
 function check<S>(options: RunOptions<S>): void {
   const { startup, signals, exit = 'auto', exitCodes = 'clean-zero' } = checkOptions(options)

@@ -67,12 +67,37 @@ describe('runApplication, in a test runner', () => {
       ['stop hook error', 'flush cleanup abandoned'],
       [error],
     ],
+    [
+      'a stop after a failed task',
+      {
+        startup: ({ manager }) => {
+          manager.createTask(() => Promise.reject(error))
+          manager.addShutdownHook(forever, { name: 'hook' })
+        },
+      },
+      ['stop hook abandoned'],
+      [error],
+    ],
+    [
+      'a stop while which a task failed',
+      {
+        startup: ({ manager }) => {
+          manager.createTask(
+            (token) => new Promise((_, reject) => token.onCancelled(() => reject(error))),
+          )
+          manager.addShutdownHook(forever, { name: 'hook' })
+        },
+      },
+      ['cancel task 1 ok', 'stop hook abandoned'],
+      [error],
+    ],
   ])('names what a second signal cut short: %s', async (_, options, entries, errors) => {
     const running = runApplication({
       startup: () => {},
       exit: 'never',
       signals: ['SIGUSR2'],
       signalDebounce: 0,
+      shutdownTimeout: 1_000, // what is left behind ends after all
       ...options,
     })
     await delay(5)

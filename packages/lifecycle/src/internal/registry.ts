@@ -27,7 +27,7 @@ import { runTask } from './flow.js'
 import { unwind } from './graph.js'
 import { isLate, isObedience, keepAlive, limited, noop } from './limited.js'
 import type { Resource } from './resource.js'
-import type { Shutdown } from './shutdown.js'
+import { type Shutdown, stops } from './shutdown.js'
 
 /** Something to run at a point of the start or the stop. */
 export interface Hook<C> {
@@ -218,6 +218,7 @@ export class Registry {
   ): Promise<void> {
     const { manager, options, resources } = this
     const { reason } = shutdown
+    stops.set(manager, shutdown)
     const context = (token: StopContext['token']): StopContext => ({ manager, reason, token })
     const hooks = async (phase: StopPhase): Promise<void> => {
       for (const hook of [...this.shutdownHooks].reverse()) {

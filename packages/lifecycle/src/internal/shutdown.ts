@@ -2,6 +2,9 @@ import { type CancellationToken, CancellationTokenSource, type Milliseconds } fr
 import type { ShutdownEntry, ShutdownReason, ShutdownReport, StopPhase } from '../contracts.js'
 import { isLate, keepAlive, limited, noop } from './limited.js'
 
+/** The stops of managers, once they begin. */
+export const stops: WeakMap<object, Shutdown> = new WeakMap()
+
 /** One stop: its budget, and what became of each step. */
 export class Shutdown {
   readonly reason: ShutdownReason
