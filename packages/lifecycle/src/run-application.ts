@@ -112,7 +112,8 @@ export async function runApplication<S>(options: RunOptions<S>): Promise<Shutdow
   const held = run.forced ? [] : minus(host.activeResources(), before)
   const full = held.length ? { ...report, activeResources: held } : report
   if (replaced || exit === 'never' || (exit === 'auto' && !exits)) return full
-  if (full.errors.length || full.code) host.print(formatReport(full))
+  const wrong = full.errors.length || run.forced || (full.code && options.exitCodes !== 'signal')
+  if (wrong) host.print(formatReport(full))
   if (exit !== 'auto') exit(full.code, full)
   else if (run.forced) host.exit?.(full.code)
   else {

@@ -179,6 +179,21 @@ describe('runApplication, in a test runner', () => {
     expect(report.code).toBe(40)
   })
 
+  it('prints nothing after a clean stop by a signal, whatever its code', async () => {
+    const exit = vi.fn()
+    const print = vi.spyOn(process.stderr, 'write').mockReturnValue(true)
+    await runApplication({
+      exit,
+      exitCodes: 'signal',
+      signals: ['SIGUSR2'],
+      startup: () => {},
+      main: () => process.emit('SIGUSR2'),
+    })
+    expect(exit.mock.calls[0]?.[0]).toBe(140)
+    expect(print).not.toHaveBeenCalled()
+    print.mockRestore()
+  })
+
   it('ends with 1 when the function for the code throws', async () => {
     const exitCodes = () => {
       throw error
