@@ -462,6 +462,29 @@ describe('start', () => {
     expect(await starting).toBeInstanceOf(ShutdownError)
   })
 
+  it('tells of a startup hook that a stop waits for, while it runs', async () => {
+    const manager = new AsyncManager()
+    manager.addStartupHook(() => {}, { name: 'quick' })
+    manager.addStartupHook(() => delay(50), { name: 'slow' })
+    manager.start().catch(() => {})
+    await vi.advanceTimersByTimeAsync(10)
+    const stopping = manager.shutdown()
+    await vi.advanceTimersByTimeAsync(10)
+    expect(manager.inspect().entries).toEqual([
+      { name: 'slow', phase: 'stop', duration: 10, outcome: 'abandoned' },
+    ])
+    expect((await soon(stopping)).entries).toEqual([])
+  })
+
+  it('tells of no startup hook that has ended', async () => {
+    const manager = new AsyncManager()
+    manager.addStartupHook(() => {})
+    await manager.start()
+    const stopping = manager.shutdown()
+    expect(manager.inspect().entries).toEqual([])
+    await soon(stopping)
+  })
+
   it('waits for what takes the place of another meanwhile', async () => {
     const book = new Book()
     const manager = new AsyncManager()

@@ -52,6 +52,12 @@ describe('runApplication, in a test runner', () => {
       [],
     ],
     [
+      'a startup hook',
+      { startup: ({ manager }) => void manager.addStartupHook(forever, { name: 'migrate' }) },
+      ['stop migrate abandoned'],
+      [],
+    ],
+    [
       'cleanup after a failed start',
       { startup: () => Promise.reject(error), cleanup: forever },
       ['flush cleanup abandoned'],

@@ -49,7 +49,7 @@ export class Registry {
   readonly listeners: Set<(event: LifecycleEvent) => void> = new Set()
   readonly source: CancellationTokenSource // of the manager's token: cancelled in the cancel phase
   readonly failures: Map<object, unknown> = new Map() // of resources and hooks to start, cancellations apart
-  #hook: Promise<void> | undefined // the startup hook that runs
+  #hook: { name: string; running: Promise<void> } | undefined // of the start, while it runs
   readonly #starting: CancellationTokenSource // cancels starts
   readonly #giveUp: CancellationTokenSource // ends the wait for those that do not obey
 
@@ -163,8 +163,9 @@ export class Registry {
         for (const resource of resources.values()) this.start(resource)
         await this.#allStarted()
         for (const hook of this.startupHooks) {
-          this.#hook = this.#runHook(hook)
-          await this.#hook
+          const running = this.#runHook(hook)
+          this.#hook = { name: hook.name, running }
+          await running
           await this.#allStarted()
         }
       })
@@ -195,6 +196,8 @@ export class Registry {
     } catch (error) {
       if (!isObedience(error, signal)) this.failures.set(hook, error)
       throw error
+    } finally {
+      this.#hook = undefined
     }
   }
 
@@ -242,7 +245,8 @@ export class Registry {
     this.#starting.cancel(error)
     this.#giveUp.cancelAfter(shutdown.share)
     const starts = [...resources.values()].map(({ starting }) => starting)
-    await Promise.allSettled([...starts, this.#hook])
+    if (this.#hook) shutdown.watch(this.#hook.name, this.#hook.running)
+    await Promise.allSettled([...starts, this.#hook?.running])
     this.#giveUp.close()
     for (const each of resources.values()) if (!each.starting) each.reject(error)
     // Those of a start that failed are what `start` throws.

@@ -77,6 +77,20 @@ export class Shutdown {
     this.add(result)
   }
 
+  /** Names in the report what is not a step, while it runs. */
+  watch(name: string, running: Promise<unknown>): void {
+    const began = performance.now()
+    const pending = (): ShutdownEntry => ({
+      name,
+      phase: 'stop',
+      duration: performance.now() - began,
+      outcome: 'abandoned',
+    })
+    const ended = (): void => void this.#running.delete(pending)
+    this.#running.add(pending)
+    running.then(ended, ended)
+  }
+
   add(entry: ShutdownEntry): void {
     this.entries.push(entry)
     if (entry.outcome !== 'ok' && entry.outcome !== 'skipped') this.errors.add(entry.error)
