@@ -216,6 +216,14 @@ describe('start', () => {
     expect(thrown.message).toBe('"shop" did not start within 100 ms: waiting for "queue"')
   })
 
+  it('names the hook that overruns the time for all', async () => {
+    const manager = new AsyncManager({ startupTimeout: 100 })
+    manager.registerResource({ name: 'db', start() {} })
+    manager.addStartupHook(() => delay(1_000), { name: 'migrate' })
+    const thrown = await soon(manager.start().catch((e) => e))
+    expect(thrown.message).toBe('"app" did not start within 100 ms: waiting for the hook "migrate"')
+  })
+
   it('says what time it was allowed, not how long it took', async () => {
     const manager = new AsyncManager({ startupTimeout: 20.4 })
     manager.registerResource({ name: 'db', start: () => new Promise(() => {}) })

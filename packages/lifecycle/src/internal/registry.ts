@@ -173,8 +173,9 @@ export class Registry {
       if (!limit.token.owns(error)) throw error
       const waiting = [...resources.values()].filter(({ state }) => state === 'starting')
       const names = waiting.map(({ name }) => `"${name}"`).join(', ')
+      const hook = `the hook "${this.#hook?.name}"`
       throw new TimeoutError(
-        `"${manager.name}" did not start within ${startupTimeout} ms: waiting for ${names || 'a hook'}`,
+        `"${manager.name}" did not start within ${startupTimeout} ms: waiting for ${names || hook}`,
         { timeout: startupTimeout, operation },
       )
     } finally {
