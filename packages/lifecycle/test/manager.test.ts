@@ -216,6 +216,38 @@ describe('start', () => {
     expect(thrown.message).toBe('"shop" did not start within 100 ms: waiting for "queue"')
   })
 
+  it('flushes what succeeded too late with what its start gave, if at all', async () => {
+    const manager = new AsyncManager()
+    const flush = vi.fn()
+    manager.registerResource({ name: 'slow', start() {}, stop: () => delay(100) })
+    manager.registerResource({
+      name: 'late',
+      startTimeout: 10,
+      start: async () => {
+        await delay(30)
+        return 7
+      },
+      flush,
+    })
+    const starting = manager.start().catch((e) => e)
+    expect((await soon(starting)).message).toBe('"start of late" timed out after 10 ms')
+    expect(flush.mock.calls.map(([value]) => value)).toEqual([7])
+  })
+
+  it('reports what fails in undoing a start that succeeded too late', async () => {
+    const manager = new AsyncManager()
+    manager.registerResource({ name: 'slow', start() {}, stop: () => delay(100) })
+    manager.registerResource({
+      name: 'late',
+      startTimeout: 10,
+      start: () => delay(30),
+      stop: () => Promise.reject(error),
+    })
+    const starting = manager.start().catch((e) => e)
+    const late = await soon(starting)
+    expect((await manager.shutdown()).errors).toEqual([late, error])
+  })
+
   it('names the hook that overruns the time for all', async () => {
     const manager = new AsyncManager({ startupTimeout: 100 })
     manager.registerResource({ name: 'db', start() {} })

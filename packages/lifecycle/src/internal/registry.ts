@@ -136,12 +136,14 @@ export class Registry {
       end: CancellationToken.none,
     }
     const reason = { kind: 'start-failed', detail: name } as const
+    resource.value = value // for its flush, if that is still to come
     try {
       await limited(`stop of ${name}`, limits, (token) =>
         spec.stop?.(value, { manager: this.manager, reason, token }),
       )
       this.#set(resource, 'stopped')
     } catch (error) {
+      stops.get(this.manager)?.errors.add(error)
       this.#set(resource, 'failed', error)
     }
   }
