@@ -14,7 +14,7 @@ import { ShutdownError } from './errors.js'
 import { formatReport, whole } from './format-report.js'
 import { checkGiven, oneOf } from './internal/check.js'
 import { findHost, type Host, minus, numbers } from './internal/host.js'
-import { keepAlive, limited, noop } from './internal/limited.js'
+import { keepAlive, limited, noop, within } from './internal/limited.js'
 import { Shutdown, stops } from './internal/shutdown.js'
 import { AsyncManager } from './manager.js'
 import { checkManager, getAsyncManager, setAsyncManager } from './shared.js'
@@ -213,7 +213,7 @@ class Run<S> {
           if (this.#reason || manager.shuttingDown) return undefined as S
         }
         this.#watch() // only now: what was uncaught before is not ours
-        return token.run(() => startup({ manager, token }))
+        return within(token, () => startup({ manager, token }))
       })()
       this.#state = await this.#startup
       this.#startup = undefined

@@ -22,7 +22,7 @@ export async function limited<R>(
   const { timeout, end, signal } = limits
   const limit = new CancellationTokenSource({ timeout, signal: end, name: operation })
   const token = signal ? CancellationToken.any(limit.token, signal) : limit.token
-  const running = (async () => token.run(() => fn(token)))()
+  const running = within(token, () => fn(token))
   try {
     return await limit.token.race(running)
   } catch (error) {
@@ -31,6 +31,15 @@ export async function limited<R>(
   } finally {
     limit.close()
   }
+}
+
+/** Runs fn with `token` as the current one, until it ends: what it sets in motion, like a server, is not told to stop by it. */
+export function within<R>(token: CancellationToken, fn: () => R | PromiseLike<R>): Promise<R> {
+  const own = new CancellationTokenSource({ signal: token })
+  const running = (async () => own.token.run(fn))()
+  const end = (): void => own.close()
+  running.then(end, end)
+  return running
 }
 
 /** Keeps the process alive a little longer than tokens with this timeout, whose timers do not. Gives how to end that. */

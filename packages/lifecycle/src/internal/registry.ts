@@ -194,7 +194,7 @@ export class Registry {
     try {
       // Who waits there for the stop, which waits for the hook, is known by its flow.
       await this.#limited(`startup hook ${name}`, timeout, (token) =>
-        runTask(manager, token, () => run({ manager, token })),
+        runTask(manager, CancellationToken.current, () => run({ manager, token })),
       )
     } catch (error) {
       if (!isObedience(error, signal)) this.failures.set(hook, error)
