@@ -294,7 +294,7 @@ export class AsyncManager implements AsyncDisposable {
   /**
    * Stops everything, phase by phase, within `shutdownTimeout`; also what was only registered. While it starts,
    * the start is cancelled and undone. The same promise for every caller; never rejects.
-   * But a task, which the stop waits for, waits only until it is cancelled (after an `await`: with `enableAsyncContext()`).
+   * But a task or a start, which the stop waits for, waits only until it is cancelled (after an `await`: with `enableAsyncContext()`).
    *
    * @param reason - kept in the report; a ShutdownReason is taken as it is
    */

@@ -502,6 +502,13 @@ describe('start', () => {
     expect(await starting).toBeInstanceOf(ShutdownError)
   })
 
+  it('is stopped at once by a resource that waits for that in its start', async () => {
+    const manager = new AsyncManager({ shutdownTimeout: 1_000 })
+    manager.registerResource({ name: 'db', start: () => manager.shutdown('no config') })
+    expect(await soon(manager.start().catch((e) => e))).toBeInstanceOf(ShutdownError)
+    expect(await soon(manager.shutdown())).toMatchObject({ code: 0, duration: 0, errors: [] })
+  })
+
   it('tells of a startup hook that a stop waits for, while it runs', async () => {
     const manager = new AsyncManager()
     manager.addStartupHook(() => {}, { name: 'quick' })

@@ -120,7 +120,13 @@ export class Registry {
   ): Promise<R> {
     const end = this.#giveUp.token
     try {
-      return await limited(operation, { timeout, end, signal: this.#starting.token }, fn, late)
+      return await limited(
+        operation,
+        { timeout, end, signal: this.#starting.token },
+        // Who waits there for the stop, which waits for the start, is known by its flow.
+        (token) => runTask(this.manager, CancellationToken.current, () => fn(token)),
+        late,
+      )
     } catch (error) {
       if (!end.owns(error)) throw error
       const { timeout } = end.error as TimeoutError
@@ -192,10 +198,7 @@ export class Registry {
     const { token: signal } = this.#starting
     signal.throwIfCancelled()
     try {
-      // Who waits there for the stop, which waits for the hook, is known by its flow.
-      await this.#limited(`startup hook ${name}`, timeout, (token) =>
-        runTask(manager, CancellationToken.current, () => run({ manager, token })),
-      )
+      await this.#limited(`startup hook ${name}`, timeout, (token) => run({ manager, token }))
     } catch (error) {
       if (!isObedience(error, signal)) this.failures.set(hook, error)
       throw error
