@@ -18,7 +18,8 @@ export interface ClosableServer {
 /**
  * Stops listening, closes idle keep-alive connections, and each other one as soon as its response is sent;
  * resolves when all are closed. When cancelled it cuts what is left. A server that does not listen is fine.
- * Upgraded connections, like those of WebSockets, are not the server's to cut: close them yourself.
+ * Upgraded connections, like those of WebSockets, are not the server's to cut: close them yourself. One on
+ * which no request was begun, as browsers open them ahead, is not idle to Node: it is cut with what is left.
  *
  * An open server that is registered with a manager is drained like this.
  *

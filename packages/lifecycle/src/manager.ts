@@ -294,7 +294,7 @@ export class AsyncManager implements AsyncDisposable {
   /**
    * Stops everything, phase by phase, within `shutdownTimeout`; also what was only registered. While it starts,
    * the start is cancelled and undone. The same promise for every caller; never rejects.
-   * But a task, which the stop waits for, waits only until it is cancelled (after an `await`: with `enableAsyncContext()`).
+   * But a task or a start, which the stop waits for, waits only until it is cancelled (after an `await`: with `enableAsyncContext()`).
    *
    * @param reason - kept in the report; a ShutdownReason is taken as it is
    */
@@ -346,7 +346,9 @@ export class AsyncManager implements AsyncDisposable {
   /** Shuts down. @throws what went wrong meanwhile, an AggregateError for two or more; not again what `start` has thrown */
   async [Symbol.asyncDispose](): Promise<void> {
     const { reason, errors } = await this.shutdown()
-    const fresh = reason.kind === 'start-failed' ? errors.slice(1) : errors
+    const { failures } = this.#registry
+    const thrown = reason.kind === 'start-failed' ? [reason.error, ...failures.values()] : []
+    const fresh = errors.filter((each) => !thrown.includes(each))
     if (fresh.length > 1) {
       throw new AggregateError(fresh, `${fresh.length} errors while "${this.name}" ran or stopped`)
     }
@@ -380,8 +382,7 @@ export class AsyncManager implements AsyncDisposable {
     }
     const what = error ?? new LifecycleError(`Task "${name}" failed with ${error}`)
     if (this.#shutdown) return void this.#shutdown.errors.add(what)
-    const reason: ShutdownReason = { kind: 'task-failed', detail: name, error: what }
-    void this.shutdown(reason)
+    void this.shutdown({ kind: 'task-failed', detail: name, error: what } satisfies ShutdownReason)
   }
 
   #set(state: ManagerState): void {

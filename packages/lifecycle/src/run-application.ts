@@ -13,9 +13,9 @@ import type { ShutdownEntry, ShutdownReason, ShutdownReport } from './contracts.
 import { ShutdownError } from './errors.js'
 import { formatReport, whole } from './format-report.js'
 import { checkGiven, oneOf } from './internal/check.js'
-import { findHost, type Host, numbers } from './internal/host.js'
-import { keepAlive, limited, noop } from './internal/limited.js'
-import { Shutdown } from './internal/shutdown.js'
+import { findHost, type Host, minus, numbers } from './internal/host.js'
+import { keepAlive, limited, noop, within } from './internal/limited.js'
+import { Shutdown, stops } from './internal/shutdown.js'
 import { AsyncManager } from './manager.js'
 import { checkManager, getAsyncManager, setAsyncManager } from './shared.js'
 
@@ -112,7 +112,8 @@ export async function runApplication<S>(options: RunOptions<S>): Promise<Shutdow
   const held = run.forced ? [] : minus(host.activeResources(), before)
   const full = held.length ? { ...report, activeResources: held } : report
   if (replaced || exit === 'never' || (exit === 'auto' && !exits)) return full
-  if (full.errors.length || full.code) host.print(formatReport(full))
+  const wrong = full.errors.length || run.forced || (full.code && options.exitCodes !== 'signal')
+  if (wrong) host.print(formatReport(full))
   if (exit !== 'auto') exit(full.code, full)
   else if (run.forced) host.exit?.(full.code)
   else {
@@ -212,7 +213,7 @@ class Run<S> {
           if (this.#reason || manager.shuttingDown) return undefined as S
         }
         this.#watch() // only now: what was uncaught before is not ours
-        return token.run(() => startup({ manager, token }))
+        return within(token, () => startup({ manager, token }))
       })()
       this.#state = await this.#startup
       this.#startup = undefined
@@ -333,14 +334,16 @@ class Run<S> {
 
   #forceNow(code: number): void {
     this.forced = true
-    const reason: ShutdownReason = this.#reason ?? { kind: 'requested' }
+    const stop = stops.get(this.#manager)
+    const reason: ShutdownReason = stop?.reason ?? this.#reason ?? { kind: 'requested' }
     const duration = this.#age
     const { entries: steps, resources } = this.#manager.inspect()
     const starting = resources.filter(({ state }) => state === 'starting')
     const begun = starting.map(({ name, age }) => unfinished(name, age))
     if (this.#startup !== undefined && !this.#last) begun.push(unfinished('startup', duration))
     const entries = [...steps, ...begun, ...(this.#last?.report().entries ?? [])]
-    const errors = new Set<unknown>(reason.error === undefined ? [] : [reason.error])
+    const errors = new Set(stop?.errors)
+    if (reason.error !== undefined) errors.add(reason.error)
     for (const { outcome, error } of entries) {
       if (outcome === 'error' || error !== undefined) errors.add(error)
     }
@@ -370,16 +373,6 @@ const codeOf = (signal: string): number => 128 + (numbers[signal] ?? 0)
 
 // A reason without an error would count as a clean one.
 const errorOf = (error: unknown): unknown => error ?? new Error(`Thrown: ${error}`)
-
-/** What is in `now` more often than in `before`. */
-function minus(now: readonly string[], before: readonly string[]): string[] {
-  const left = [...before]
-  return now.filter((each) => {
-    const i = left.indexOf(each)
-    if (i >= 0) left.splice(i, 1)
-    return i < 0
-  })
-}
 
 function check<S>(options: RunOptions<S>): void {
   const { startup, signals, exit = 'auto', exitCodes = 'clean-zero' } = checkOptions(options)

@@ -216,6 +216,46 @@ describe('start', () => {
     expect(thrown.message).toBe('"shop" did not start within 100 ms: waiting for "queue"')
   })
 
+  it('flushes what succeeded too late with what its start gave, if at all', async () => {
+    const manager = new AsyncManager()
+    const flush = vi.fn()
+    manager.registerResource({ name: 'slow', start() {}, stop: () => delay(100) })
+    manager.registerResource({
+      name: 'late',
+      startTimeout: 10,
+      start: async () => {
+        await delay(30)
+        return 7
+      },
+      flush,
+    })
+    const starting = manager.start().catch((e) => e)
+    expect((await soon(starting)).message).toBe('"start of late" timed out after 10 ms')
+    expect(flush.mock.calls.map(([value]) => value)).toEqual([7])
+  })
+
+  it('reports what fails in undoing a start that succeeded too late', async () => {
+    const manager = new AsyncManager()
+    manager.registerResource({ name: 'slow', start() {}, stop: () => delay(100) })
+    manager.registerResource({
+      name: 'late',
+      startTimeout: 10,
+      start: () => delay(30),
+      stop: () => Promise.reject(error),
+    })
+    const starting = manager.start().catch((e) => e)
+    const late = await soon(starting)
+    expect((await manager.shutdown()).errors).toEqual([late, error])
+  })
+
+  it('names the hook that overruns the time for all', async () => {
+    const manager = new AsyncManager({ startupTimeout: 100 })
+    manager.registerResource({ name: 'db', start() {} })
+    manager.addStartupHook(() => delay(1_000), { name: 'migrate' })
+    const thrown = await soon(manager.start().catch((e) => e))
+    expect(thrown.message).toBe('"app" did not start within 100 ms: waiting for the hook "migrate"')
+  })
+
   it('says what time it was allowed, not how long it took', async () => {
     const manager = new AsyncManager({ startupTimeout: 20.4 })
     manager.registerResource({ name: 'db', start: () => new Promise(() => {}) })
@@ -233,6 +273,48 @@ describe('start', () => {
     await stopping
     expect(await starting).toBeInstanceOf(ShutdownError)
     expect(manager.state).toBe('stopped')
+  })
+
+  it('names the start that it gives up on, not those that wait for it', async () => {
+    const manager = new AsyncManager({ shutdownTimeout: 1_000 })
+    manager.registerResource({ name: 'db', start: () => new Promise(() => {}) })
+    manager.registerResource({ name: 'api', dependsOn: ['db'], start() {} })
+    manager.start().catch(() => {})
+    await vi.advanceTimersByTimeAsync(10)
+    const { entries, errors } = await soon(manager.shutdown())
+    expect(String(errors)).toBe('TimeoutError: "start of db" timed out after 500 ms')
+    expect(entries).toEqual([
+      { name: 'db', phase: 'stop', duration: 500, outcome: 'timeout', error: errors[0] },
+      { name: 'api', phase: 'stop', duration: 0, outcome: 'skipped' },
+    ])
+  })
+
+  it('does not throw a start it gave up on again when it is disposed', async () => {
+    const manager = new AsyncManager({ shutdownTimeout: 1_000 })
+    manager.registerResource({ name: 'db', start: () => Promise.reject(error) })
+    manager.registerResource({ name: 'stuck', start: () => new Promise(() => {}) })
+    const thrown = await soon(manager.start().catch((e) => e))
+    const late = '"start of stuck" timed out after 500 ms'
+    expect(thrown.errors).toMatchObject([error, { message: late }])
+    await soon(manager[Symbol.asyncDispose]())
+  })
+
+  it.each([
+    ['a resource of the same name', 'app', () => new Promise(() => {})],
+    [
+      'a manager within',
+      'inner',
+      () => {
+        const inner = new AsyncManager({ startupTimeout: 50, shutdownTimeout: 20 })
+        inner.registerResource({ name: 'db', start: () => new Promise(() => {}) })
+        return inner.start()
+      },
+    ],
+  ])('takes no other start that overruns for its own: %s', async (_, name, start) => {
+    const manager = new AsyncManager()
+    manager.registerResource({ name, start, startTimeout: 100 })
+    const thrown = await soon(manager.start().catch((e) => e))
+    expect(thrown.message).toMatch(/^("start of app" timed out after 100|.* within 50) ms/)
   })
 
   it('is cancelled by a stop, and undone', async () => {
@@ -411,11 +493,43 @@ describe('start', () => {
 
   it('gives up in bounded time on a startup hook that never settles', async () => {
     const manager = new AsyncManager({ shutdownTimeout: 1_000 })
-    manager.addStartupHook(() => new Promise(() => {}))
+    manager.addStartupHook(() => new Promise(() => {}), { name: 'migrate' })
     const starting = manager.start().catch((e) => e)
     await vi.advanceTimersByTimeAsync(10)
-    expect((await soon(manager.shutdown())).code).toBe(1)
+    const { code, errors } = await soon(manager.shutdown())
+    expect(code).toBe(1)
+    expect(String(errors)).toBe('TimeoutError: "startup hook migrate" timed out after 500 ms')
     expect(await starting).toBeInstanceOf(ShutdownError)
+  })
+
+  it('is stopped at once by a resource that waits for that in its start', async () => {
+    const manager = new AsyncManager({ shutdownTimeout: 1_000 })
+    manager.registerResource({ name: 'db', start: () => manager.shutdown('no config') })
+    expect(await soon(manager.start().catch((e) => e))).toBeInstanceOf(ShutdownError)
+    expect(await soon(manager.shutdown())).toMatchObject({ code: 0, duration: 0, errors: [] })
+  })
+
+  it('tells of a startup hook that a stop waits for, while it runs', async () => {
+    const manager = new AsyncManager()
+    manager.addStartupHook(() => {}, { name: 'quick' })
+    manager.addStartupHook(() => delay(50), { name: 'slow' })
+    manager.start().catch(() => {})
+    await vi.advanceTimersByTimeAsync(10)
+    const stopping = manager.shutdown()
+    await vi.advanceTimersByTimeAsync(10)
+    expect(manager.inspect().entries).toEqual([
+      { name: 'slow', phase: 'stop', duration: 10, outcome: 'abandoned' },
+    ])
+    expect((await soon(stopping)).entries).toEqual([])
+  })
+
+  it('tells of no startup hook that has ended', async () => {
+    const manager = new AsyncManager()
+    manager.addStartupHook(() => {})
+    await manager.start()
+    const stopping = manager.shutdown()
+    expect(manager.inspect().entries).toEqual([])
+    await soon(stopping)
   })
 
   it('waits for what takes the place of another meanwhile', async () => {

@@ -1,4 +1,4 @@
-import { enableAsyncContext, isCancelled } from '@uno-async/core'
+import { CancellationToken, enableAsyncContext, isCancelled } from '@uno-async/core'
 import { AsyncManager, runApplication, ShutdownError } from '@uno-async/lifecycle'
 import { describe, expect, it } from 'vitest'
 
@@ -86,5 +86,42 @@ describe('a task that waits for the stop that waits for it', () => {
       await manager.shutdown()
     })
     expect(await manager.waitForShutdown()).toMatchObject({ code: 0, errors: [] })
+  })
+})
+
+describe('what a start sets in motion, with async context enabled', () => {
+  type Start = () => Promise<void>
+  type Way = (manager: AsyncManager, start: Start) => unknown
+  it.each<[string, Way]>([
+    ['a resource', (manager, start) => manager.registerResource({ name: 'http', start })],
+    ['a startup hook', (manager, start) => manager.addStartupHook(start)],
+    ['startup', (_, start) => start()],
+  ])('%s: is not told to stop before the drain, and waits for the stop', async (_, way) => {
+    enableAsyncContext()
+    const manager = new AsyncManager({ shutdownTimeout: 3_600_000 })
+    let request!: () => void
+    const asked = new Promise<void>((resolve) => {
+      request = resolve
+    })
+    let handled: Promise<unknown> | undefined
+    const start = async () => {
+      await Promise.resolve()
+      // As a server's handlers run: in the context in which it was opened.
+      handled = asked.then(async () => {
+        process.emit('SIGUSR2')
+        const report = manager.shutdown()
+        return [CancellationToken.current.cancelled, (await report).code]
+      })
+    }
+    const running = runApplication({
+      manager,
+      exit: 'never',
+      signals: ['SIGUSR2'],
+      startup: ({ manager }) => way(manager, start),
+    })
+    while (!manager.ready) await new Promise((resolve) => setTimeout(resolve))
+    request()
+    await running
+    expect(await handled).toEqual([false, 0])
   })
 })

@@ -52,6 +52,12 @@ describe('runApplication, in a test runner', () => {
       [],
     ],
     [
+      'a startup hook',
+      { startup: ({ manager }) => void manager.addStartupHook(forever, { name: 'migrate' }) },
+      ['stop migrate abandoned'],
+      [],
+    ],
+    [
       'cleanup after a failed start',
       { startup: () => Promise.reject(error), cleanup: forever },
       ['flush cleanup abandoned'],
@@ -67,12 +73,37 @@ describe('runApplication, in a test runner', () => {
       ['stop hook error', 'flush cleanup abandoned'],
       [error],
     ],
+    [
+      'a stop after a failed task',
+      {
+        startup: ({ manager }) => {
+          manager.createTask(() => Promise.reject(error))
+          manager.addShutdownHook(forever, { name: 'hook' })
+        },
+      },
+      ['stop hook abandoned'],
+      [error],
+    ],
+    [
+      'a stop while which a task failed',
+      {
+        startup: ({ manager }) => {
+          manager.createTask(
+            (token) => new Promise((_, reject) => token.onCancelled(() => reject(error))),
+          )
+          manager.addShutdownHook(forever, { name: 'hook' })
+        },
+      },
+      ['cancel task 1 ok', 'stop hook abandoned'],
+      [error],
+    ],
   ])('names what a second signal cut short: %s', async (_, options, entries, errors) => {
     const running = runApplication({
       startup: () => {},
       exit: 'never',
       signals: ['SIGUSR2'],
       signalDebounce: 0,
+      shutdownTimeout: 1_000, // what is left behind ends after all
       ...options,
     })
     await delay(5)
@@ -152,6 +183,21 @@ describe('runApplication, in a test runner', () => {
     expect(print.mock.calls[0]?.[0]).toContain('main-ended, code 40')
     print.mockRestore()
     expect(report.code).toBe(40)
+  })
+
+  it('prints nothing after a clean stop by a signal, whatever its code', async () => {
+    const exit = vi.fn()
+    const print = vi.spyOn(process.stderr, 'write').mockReturnValue(true)
+    await runApplication({
+      exit,
+      exitCodes: 'signal',
+      signals: ['SIGUSR2'],
+      startup: () => {},
+      main: () => process.emit('SIGUSR2'),
+    })
+    expect(exit.mock.calls[0]?.[0]).toBe(140)
+    expect(print).not.toHaveBeenCalled()
+    print.mockRestore()
   })
 
   it('ends with 1 when the function for the code throws', async () => {

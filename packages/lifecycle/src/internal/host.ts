@@ -107,6 +107,16 @@ function processHost(process: Process): Host {
   }
 }
 
+/** What is in `now` more often than in `before`. */
+export function minus(now: readonly string[], before: readonly string[]): string[] {
+  const left = [...before]
+  return now.filter((each) => {
+    const i = left.indexOf(each)
+    if (i >= 0) left.splice(i, 1)
+    return i < 0
+  })
+}
+
 /** Writes, if somebody still reads: that nobody does is no failure of the application. */
 function write(stream: Stream, text: string, done: () => void): void {
   stream.write(text, (error) => {

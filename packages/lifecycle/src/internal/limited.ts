@@ -4,6 +4,7 @@ import {
   CancelledError,
   isCancelled,
   type Milliseconds,
+  type TimeoutError,
 } from '@uno-async/core'
 
 export const noop = (): void => {}
@@ -21,7 +22,7 @@ export async function limited<R>(
   const { timeout, end, signal } = limits
   const limit = new CancellationTokenSource({ timeout, signal: end, name: operation })
   const token = signal ? CancellationToken.any(limit.token, signal) : limit.token
-  const running = (async () => token.run(() => fn(token)))()
+  const running = within(token, () => fn(token))
   try {
     return await limit.token.race(running)
   } catch (error) {
@@ -30,6 +31,15 @@ export async function limited<R>(
   } finally {
     limit.close()
   }
+}
+
+/** Runs fn with `token` as the current one, until it ends: what it sets in motion, like a server, is not told to stop by it. */
+export function within<R>(token: CancellationToken, fn: () => R | PromiseLike<R>): Promise<R> {
+  const own = new CancellationTokenSource({ signal: token })
+  const running = (async () => own.token.run(fn))()
+  const end = (): void => own.close()
+  running.then(end, end)
+  return running
 }
 
 /** Keeps the process alive a little longer than tokens with this timeout, whose timers do not. Gives how to end that. */
@@ -42,7 +52,7 @@ export function keepAlive(timeout: Milliseconds): () => void {
 }
 
 /** Is `error` the timeout of this operation? */
-export function isLate(error: unknown, operation: string): boolean {
+export function isLate(error: unknown, operation: string): error is TimeoutError {
   return ask(() => (error as { operation?: string } | undefined)?.operation === operation)
 }
 

@@ -27,7 +27,7 @@ import { runTask } from './flow.js'
 import { unwind } from './graph.js'
 import { isLate, isObedience, keepAlive, limited, noop } from './limited.js'
 import type { Resource } from './resource.js'
-import type { Shutdown } from './shutdown.js'
+import { type Shutdown, stops } from './shutdown.js'
 
 /** Something to run at a point of the start or the stop. */
 export interface Hook<C> {
@@ -49,7 +49,7 @@ export class Registry {
   readonly listeners: Set<(event: LifecycleEvent) => void> = new Set()
   readonly source: CancellationTokenSource // of the manager's token: cancelled in the cancel phase
   readonly failures: Map<object, unknown> = new Map() // of resources and hooks to start, cancellations apart
-  #hook: Promise<void> | undefined // the startup hook that runs
+  #hook: { name: string; running: Promise<void> } | undefined // of the start, while it runs
   readonly #starting: CancellationTokenSource // cancels starts
   readonly #giveUp: CancellationTokenSource // ends the wait for those that do not obey
 
@@ -61,8 +61,8 @@ export class Registry {
     this.manager = manager
     this.options = options
     this.source = new CancellationTokenSource({ name })
-    this.#starting = new CancellationTokenSource({ name: `start of ${name}` })
-    this.#giveUp = new CancellationTokenSource({ name: `start of ${name}` })
+    this.#starting = new CancellationTokenSource({ name: startOf(name) })
+    this.#giveUp = new CancellationTokenSource({ name: startOf(name) })
   }
 
   emit(event: Omit<LifecycleEvent, 'manager'>): void {
@@ -93,15 +93,10 @@ export class Registry {
       await Promise.all(dependencies.map((each) => each?.starting))
       token.throwIfCancelled()
       this.#set(resource, 'starting')
-      const limits = {
-        timeout: spec.startTimeout ?? Infinity,
-        end: this.#giveUp.token,
-        signal: token,
-      }
       const { manager } = this
-      resource.value = await limited(
-        `start of ${name}`,
-        limits,
+      resource.value = await this.#limited(
+        startOf(name),
+        spec.startTimeout,
         (token) => spec.start({ manager, token }),
         (value) => void this.#undo(resource, value),
       )
@@ -116,6 +111,29 @@ export class Registry {
     }
   }
 
+  /** Runs a part of the start: a stop cancels it, and gives up on it when it does not obey. */
+  async #limited<R>(
+    operation: string,
+    timeout: Milliseconds = Infinity,
+    fn: (token: CancellationToken) => R | PromiseLike<R>,
+    late?: (value: R) => void,
+  ): Promise<R> {
+    const end = this.#giveUp.token
+    try {
+      return await limited(
+        operation,
+        { timeout, end, signal: this.#starting.token },
+        // Who waits there for the stop, which waits for the start, is known by its flow.
+        (token) => runTask(this.manager, CancellationToken.current, () => fn(token)),
+        late,
+      )
+    } catch (error) {
+      if (!end.owns(error)) throw error
+      const { timeout } = end.error as TimeoutError
+      throw new TimeoutError(undefined, { timeout, operation }) // says which one
+    }
+  }
+
   /** Stops what was started after nobody waited any more. */
   async #undo(resource: Resource, value: unknown): Promise<void> {
     const { spec, name } = resource
@@ -124,12 +142,14 @@ export class Registry {
       end: CancellationToken.none,
     }
     const reason = { kind: 'start-failed', detail: name } as const
+    resource.value = value // for its flush, if that is still to come
     try {
       await limited(`stop of ${name}`, limits, (token) =>
         spec.stop?.(value, { manager: this.manager, reason, token }),
       )
       this.#set(resource, 'stopped')
     } catch (error) {
+      stops.get(this.manager)?.errors.add(error)
       this.#set(resource, 'failed', error)
     }
   }
@@ -138,45 +158,52 @@ export class Registry {
   async startAll(): Promise<void> {
     const { manager, options, resources } = this
     const { startupTimeout = Infinity } = options
-    const operation = `start of ${manager.name}`
+    const operation = startOf(manager.name)
+    // Told by its token: a resource, or a manager that one starts, may have this name as well.
+    const limit = new CancellationTokenSource({
+      timeout: startupTimeout,
+      signal: this.#giveUp.token,
+      name: operation,
+    })
     const done = keepAlive(startupTimeout)
     try {
-      await limited(operation, { timeout: startupTimeout, end: this.#giveUp.token }, async () => {
+      await limited(operation, { timeout: Infinity, end: limit.token }, async () => {
         for (const resource of resources.values()) this.start(resource)
         await this.#allStarted()
         for (const hook of this.startupHooks) {
-          this.#hook = this.#runHook(hook)
-          await this.#hook
+          const running = this.#runHook(hook)
+          this.#hook = { name: hook.name, running }
+          await running
           await this.#allStarted()
         }
       })
     } catch (error) {
-      if (!isLate(error, operation)) throw error
+      if (!limit.token.owns(error)) throw error
       const waiting = [...resources.values()].filter(({ state }) => state === 'starting')
       const names = waiting.map(({ name }) => `"${name}"`).join(', ')
+      const hook = `the hook "${this.#hook?.name}"`
       throw new TimeoutError(
-        `"${manager.name}" did not start within ${startupTimeout} ms: waiting for ${names || 'a hook'}`,
+        `"${manager.name}" did not start within ${startupTimeout} ms: waiting for ${names || hook}`,
         { timeout: startupTimeout, operation },
       )
     } finally {
+      limit.close()
       done()
     }
   }
 
   async #runHook(hook: Hook<StartContext>): Promise<void> {
     const { manager } = this
-    const { name, timeout = Infinity, run } = hook
+    const { name, timeout, run } = hook
     const { token: signal } = this.#starting
     signal.throwIfCancelled()
-    const limits = { timeout, end: this.#giveUp.token, signal }
     try {
-      // Who waits there for the stop, which waits for the hook, is known by its flow.
-      await limited(`startup hook ${name}`, limits, (token) =>
-        runTask(manager, token, () => run({ manager, token })),
-      )
+      await this.#limited(`startup hook ${name}`, timeout, (token) => run({ manager, token }))
     } catch (error) {
       if (!isObedience(error, signal)) this.failures.set(hook, error)
       throw error
+    } finally {
+      this.#hook = undefined
     }
   }
 
@@ -200,6 +227,7 @@ export class Registry {
   ): Promise<void> {
     const { manager, options, resources } = this
     const { reason } = shutdown
+    stops.set(manager, shutdown)
     const context = (token: StopContext['token']): StopContext => ({ manager, reason, token })
     const hooks = async (phase: StopPhase): Promise<void> => {
       for (const hook of [...this.shutdownHooks].reverse()) {
@@ -223,7 +251,8 @@ export class Registry {
     this.#starting.cancel(error)
     this.#giveUp.cancelAfter(shutdown.share)
     const starts = [...resources.values()].map(({ starting }) => starting)
-    await Promise.allSettled([...starts, this.#hook])
+    if (this.#hook) shutdown.watch(this.#hook.name, this.#hook.running)
+    await Promise.allSettled([...starts, this.#hook?.running])
     this.#giveUp.close()
     for (const each of resources.values()) if (!each.starting) each.reject(error)
     // Those of a start that failed are what `start` throws.
@@ -255,9 +284,15 @@ export class Registry {
     ])
     await hooks('stop')
     await each('stop', 'started')
-    for (const { name, state } of resources.values()) {
+    for (const resource of resources.values()) {
+      const { name, state } = resource
       if (state === 'stopped') continue
-      shutdown.add({ name, phase: 'stop', duration: 0, outcome: 'skipped' })
+      const error = this.failures.get(resource)
+      shutdown.add(
+        isLate(error, startOf(name))
+          ? { name, phase: 'stop', duration: error.timeout, outcome: 'timeout', error }
+          : { name, phase: 'stop', duration: 0, outcome: 'skipped' },
+      )
     }
     await hooks('flush')
     await each('flush', 'stopped')
@@ -284,6 +319,8 @@ export class Registry {
     this.emit({ type: 'resource', name: resource.name, state, error })
   }
 }
+
+const startOf = (name: string): string => `start of ${name}`
 
 /** @throws TypeError, RangeError */
 export function addHook<C>(

@@ -2,6 +2,9 @@ import { type CancellationToken, CancellationTokenSource, type Milliseconds } fr
 import type { ShutdownEntry, ShutdownReason, ShutdownReport, StopPhase } from '../contracts.js'
 import { isLate, keepAlive, limited, noop } from './limited.js'
 
+/** The stops of managers, once they begin. */
+export const stops: WeakMap<object, Shutdown> = new WeakMap()
+
 /** One stop: its budget, and what became of each step. */
 export class Shutdown {
   readonly reason: ShutdownReason
@@ -72,6 +75,20 @@ export class Shutdown {
     }
     this.#running.delete(abandoned)
     this.add(result)
+  }
+
+  /** Names in the report what is not a step, while it runs. */
+  watch(name: string, running: Promise<unknown>): void {
+    const began = performance.now()
+    const pending = (): ShutdownEntry => ({
+      name,
+      phase: 'stop',
+      duration: performance.now() - began,
+      outcome: 'abandoned',
+    })
+    const ended = (): void => void this.#running.delete(pending)
+    this.#running.add(pending)
+    running.then(ended, ended)
   }
 
   add(entry: ShutdownEntry): void {

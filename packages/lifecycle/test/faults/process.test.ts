@@ -24,6 +24,7 @@ describe('signals', { concurrent: true }, () => {
   it('exits with 128+n if asked to', async () => {
     const app = await launcher.run('code-signal').saw('ready')
     expect(await app.signal('SIGTERM').exit()).toBe(143)
+    expect(app.err).toBe('')
   })
 
   it('exits with what a function says', async () => {
