@@ -3,7 +3,7 @@ import type { ShutdownEntry, ShutdownReason, ShutdownReport, StopPhase } from '.
 import { isLate, keepAlive, limited, noop } from './limited.js'
 
 /** The stops of managers, once they begin. */
-export const stops: WeakMap<object, Shutdown> = new WeakMap()
+export const stops: WeakMap<object, Shutdown> = /*#__PURE__*/ new WeakMap()
 
 /** One stop: its budget, and what became of each step. */
 export class Shutdown {
