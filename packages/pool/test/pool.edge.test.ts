@@ -11,6 +11,7 @@ import {
   type PoolCloseResult,
   type PoolEvent,
   type PoolLeak,
+  type PoolLease,
 } from '@uno-async/pool'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { deferred, failure, settle } from './helpers.js'
@@ -495,6 +496,29 @@ describe('re-entry', () => {
 })
 
 describe('timeouts', () => {
+  it('tell who has held one for longest', async () => {
+    const pool = new AsyncResourcePool({ create: () => ({}), max: 6 })
+    const leases: PoolLease<object>[] = []
+    for (const label of 'abcdef') {
+      leases.push(await pool.acquire({ label }))
+      await vi.advanceTimersByTimeAsync(10)
+    }
+    leases.shift()?.release()
+    leases.push(await pool.acquire({ label: 'again' }))
+    await vi.advanceTimersByTimeAsync(5)
+    const error = (await failure(pool.acquire({ timeout: 0 }))) as AcquireTimeoutError
+    const five = [...'bcdef'].map((label, i) => ({ label, heldFor: 55 - 10 * i }))
+    expect(error.holders).toEqual(five)
+    expect(error.message).toContain('6 of 6 borrowed, longest by "b" for 55 ms')
+    expect(leases.pop()?.heldFor).toBe(5)
+    leases.pop()?.release()
+    const { available, holders } = pool.inspect()
+    expect(available).toBe(1)
+    expect(holders).toMatchObject([{ label: 'again', heldFor: 5 }, ...five.slice(0, 4)])
+    for (const lease of leases) lease.release()
+    await pool.close({ timeout: 0 })
+  })
+
   it('say nothing of a label or a cause that there is not', async () => {
     const pool = new AsyncResourcePool({ create: () => ({}), max: 1 })
     await pool.acquire()
