@@ -128,7 +128,11 @@ export class CancellationToken {
 
   /** Is this a token, of this or another copy of this package? */
   static is(value: unknown): value is CancellationToken {
-    return (value as CancellationToken | null | undefined)?.brand === BRAND
+    try {
+      return (value as CancellationToken | null | undefined)?.brand === BRAND
+    } catch {
+      return false // it does not let itself be looked at
+    }
   }
 
   /** @internal */

@@ -21,6 +21,9 @@ const hostile = {
     get cause() {
       throw new Error('cause')
     },
+    get brand() {
+      throw new Error('brand')
+    },
   },
 }
 
@@ -34,6 +37,10 @@ describe.each(Object.entries(hostile))('%s', (_, value) => {
     expect([token.owns(value), token.owns(new Error('x', { cause: value }))]).toEqual([true, true])
     expect(CancellationToken.cancelled().owns(value)).toBe(false)
     expect(CancellationToken.cancelled().owns(new Error('x', { cause: value }))).toBe(false)
+  })
+
+  it('is no token', () => {
+    expect(CancellationToken.is(value)).toBe(false)
   })
 
   it('can be the reason of a cancellation', () => {
