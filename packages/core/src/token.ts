@@ -223,17 +223,19 @@ export class CancellationToken {
    */
   race<T>(promise: PromiseLike<T>): Promise<T> {
     return new Promise((resolve, reject) => {
-      const entry = this.onCancelled(() => reject(this.error))
+      let entry: Registration | undefined
       Promise.resolve(promise).then(
         (value) => {
-          entry.dispose()
+          entry?.dispose()
           resolve(value)
         },
         (error) => {
-          entry.dispose()
+          entry?.dispose()
           reject(error)
         },
       )
+      // Last: a signal that lets nobody listen makes it throw.
+      entry = this.onCancelled(() => reject(this.error))
     })
   }
 

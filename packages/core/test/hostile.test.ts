@@ -102,6 +102,14 @@ describe('a signal that lets nobody listen', () => {
     expect(hooksOf(CancellationToken.from(signal))).toBe(0)
     vi.useRealTimers()
   })
+
+  it('leaves no loser of a race without somebody who looks after its error', async () => {
+    const promise = Promise.reject(new Error('loser'))
+    const then = vi.spyOn(promise, 'then')
+    await expect(CancellationToken.from(signal).race(promise)).rejects.toBe(boom)
+    expect(then).toHaveBeenCalledTimes(1)
+    await promise.catch(() => {})
+  })
 })
 
 it('owns a reason that is not equal to itself', () => {
