@@ -48,11 +48,11 @@ describe('a timeout says who, and the time that was given', () => {
     const lock = new AsyncLock()
     using _lease = await lock.acquire()
     for (const late of [
-      lock.acquire({ timeout }),
-      new AsyncEvent().wait({ timeout }),
-      new Limiter(1).run((token) => delay(1_000, { signal: token }), { runTimeout: timeout }),
+      () => lock.acquire({ timeout }),
+      () => new AsyncEvent().wait({ timeout }),
+      () => new Limiter(1).run((token) => delay(1_000, { signal: token }), { runTimeout: timeout }),
     ]) {
-      expect(await failureOf(late)).toMatchObject({
+      expect(await failureOf(late())).toMatchObject({
         message: expect.stringMatching(/ 7\.1 ms/),
         timeout,
       })
