@@ -4,8 +4,8 @@ import { CancellationToken, CancellationTokenSource } from './token.js'
 
 /**
  * Runs fn under a token that outer cancellation cannot reach: for clean-up. `timeout` bounds it.
- * Gives what fn gives, with a `timeout` a promise of it where that is another thenable; the outer token is still cancelled
- * afterwards.
+ * Gives what fn gives, with a `timeout` a promise that follows it where that is a thenable; the outer token is still
+ * cancelled afterwards.
  *
  * @param options - `timeout`: milliseconds until fn's token is cancelled with a TimeoutError, default `Infinity`
  * @throws RangeError, TypeError
@@ -27,7 +27,6 @@ export function shield<R>(
   }
   const source = new CancellationTokenSource({ timeout, ref: true }) // somebody waits for the clean-up
   const close = (): void => source.close()
-  let promise: Promise<unknown>
   try {
     const result = source.token.run(() => fn(source.token))
     if (typeof (result as { then?: unknown } | null | undefined)?.then !== 'function') {
@@ -35,11 +34,11 @@ export function shield<R>(
       return result
     }
     // Not the thenable itself: one that starts when it is awaited would start for the caller a second time.
-    promise = result instanceof Promise ? result : Promise.resolve(result)
+    const promise: Promise<unknown> = result instanceof Promise ? result : Promise.resolve(result)
+    // One that follows it: else our own handler would count as somebody's who looks after its error.
+    return promise.finally(close) as R
   } catch (error) {
     close()
     throw error
   }
-  promise.then(close, close)
-  return promise as R
 }

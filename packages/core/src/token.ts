@@ -128,7 +128,11 @@ export class CancellationToken {
 
   /** Is this a token, of this or another copy of this package? */
   static is(value: unknown): value is CancellationToken {
-    return (value as CancellationToken | null | undefined)?.brand === BRAND
+    try {
+      return (value as CancellationToken | null | undefined)?.brand === BRAND
+    } catch {
+      return false // it does not let itself be looked at
+    }
   }
 
   /** @internal */
@@ -219,17 +223,19 @@ export class CancellationToken {
    */
   race<T>(promise: PromiseLike<T>): Promise<T> {
     return new Promise((resolve, reject) => {
-      const entry = this.onCancelled(() => reject(this.error))
+      let entry: Registration | undefined
       Promise.resolve(promise).then(
         (value) => {
-          entry.dispose()
+          entry?.dispose()
           resolve(value)
         },
         (error) => {
-          entry.dispose()
+          entry?.dispose()
           reject(error)
         },
       )
+      // Last: a signal that lets nobody listen makes it throw.
+      entry = this.onCancelled(() => reject(this.error))
     })
   }
 

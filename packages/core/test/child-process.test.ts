@@ -34,6 +34,17 @@ describe('a process', () => {
     expect([stdout, status]).toEqual(['TimeoutError', 0])
   })
 
+  it('hears of what fails in a shield, with a timeout or without, that nobody waits for', () => {
+    const { stdout } = child(`${core}
+      process.on('unhandledRejection', (error) => console.log('unhandled', error))
+      core.shield(() => Promise.reject(1))
+      core.shield(() => Promise.reject(2), { timeout: 60_000 })
+      core.shield(() => ({ then: (_, fail) => fail(3) }), { timeout: 60_000 })
+      core.shield(() => Promise.reject(4), { timeout: 60_000 }).catch(() => {})
+    `)
+    expect(stdout.split('\n').sort()).toEqual(['unhandled 1', 'unhandled 2', 'unhandled 3'])
+  })
+
   it('has no unhandled rejection from who lost a race', () => {
     const { stdout, stderr, status } = child(
       `${core}

@@ -1,6 +1,6 @@
 import { CancellationToken, CancellationTokenSource, delay, TimeoutError } from '@uno-async/core'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { hooksOf, outcome } from './helpers.js'
+import { asHost, hooksOf, outcome } from './helpers.js'
 
 vi.setConfig({ testTimeout: 30_000 })
 
@@ -172,6 +172,7 @@ describe('a deadline', () => {
   })
 
   it('of one millisecond is one host timer for all', () => {
+    asHost()
     const sources = Array.from(
       { length: 1_000 },
       () => new CancellationTokenSource({ timeout: 50 }),
@@ -327,6 +328,7 @@ describe('a host timer', () => {
   })
 
   it('serves all of its millisecond, none of them early', () => {
+    asHost()
     const start = performance.now()
     const now = vi.spyOn(performance, 'now')
     const seen: boolean[] = []
@@ -346,6 +348,7 @@ describe('a host timer', () => {
   })
 
   it('of the millisecond that is ringing can be set and cleared again', async () => {
+    asHost()
     const source = new CancellationTokenSource()
     const rung = vi.fn()
     const late: Promise<void>[] = []

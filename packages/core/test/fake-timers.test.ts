@@ -69,6 +69,21 @@ describe('fake timers', () => {
     }
   })
 
+  it('that are all cleared take no later alarm of the same moment along', async () => {
+    vi.useFakeTimers()
+    const wait = () => [
+      CancellationToken.timeout(50).race(new Promise(() => {})),
+      delay(50),
+      new WaitQueue().wait({ timeout: 50 }),
+    ]
+    const lost = wait()
+    vi.clearAllTimers()
+    const all = Promise.allSettled(wait())
+    await vi.advanceTimersByTimeAsync(50)
+    for (const each of lost) expect(await outcome(each)).toBe('pending')
+    expect(await outcome(all)).not.toBe('pending')
+  })
+
   it('are not early when they are real', async () => {
     for (const ms of [0, 1, 2, 5, 11]) {
       const began = performance.now()

@@ -21,6 +21,9 @@ const hostile = {
     get cause() {
       throw new Error('cause')
     },
+    get brand() {
+      throw new Error('brand')
+    },
   },
 }
 
@@ -34,6 +37,10 @@ describe.each(Object.entries(hostile))('%s', (_, value) => {
     expect([token.owns(value), token.owns(new Error('x', { cause: value }))]).toEqual([true, true])
     expect(CancellationToken.cancelled().owns(value)).toBe(false)
     expect(CancellationToken.cancelled().owns(new Error('x', { cause: value }))).toBe(false)
+  })
+
+  it('is no token', () => {
+    expect(CancellationToken.is(value)).toBe(false)
   })
 
   it('can be the reason of a cancellation', () => {
@@ -94,6 +101,14 @@ describe('a signal that lets nobody listen', () => {
     expect(vi.getTimerCount()).toBe(0)
     expect(hooksOf(CancellationToken.from(signal))).toBe(0)
     vi.useRealTimers()
+  })
+
+  it('leaves no loser of a race without somebody who looks after its error', async () => {
+    const promise = Promise.reject(new Error('loser'))
+    const then = vi.spyOn(promise, 'then')
+    await expect(CancellationToken.from(signal).race(promise)).rejects.toBe(boom)
+    expect(then).toHaveBeenCalledTimes(1)
+    await promise.catch(() => {})
   })
 })
 

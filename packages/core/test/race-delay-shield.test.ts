@@ -200,7 +200,14 @@ describe('shield', () => {
 
   it('gives what fn gives, the same promise', () => {
     const promise = Promise.resolve()
-    for (const timeout of [Infinity, 50]) expect(shield(() => promise, { timeout })).toBe(promise)
+    expect(shield(() => promise)).toBe(promise)
+  })
+
+  it('gives with a timeout a promise of the same class', async () => {
+    class Own<T> extends Promise<T> {}
+    const given = shield(() => Own.resolve(5), { timeout: 50 })
+    expect(given).toBeInstanceOf(Own)
+    expect(await given).toBe(5)
   })
 
   it('starts what starts when it is awaited once, and frees its timer when that has ended', async () => {

@@ -1,9 +1,12 @@
 import { CancellationTokenSource, ClosedError, WaitQueue } from '@uno-async/core'
 import fc from 'fast-check'
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
-import { hooksOf } from './helpers.js'
+import { asHost, hooksOf } from './helpers.js'
 
-beforeEach(() => void vi.useFakeTimers())
+beforeEach(() => {
+  vi.useFakeTimers()
+  asHost()
+})
 afterEach(() => void vi.useRealTimers())
 
 interface Expected {

@@ -6,7 +6,7 @@ import {
   WaitQueue,
 } from '@uno-async/core'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { hooksOf, outcome } from './helpers.js'
+import { asHost, hooksOf, outcome } from './helpers.js'
 
 vi.setConfig({ testTimeout: 30_000 })
 
@@ -296,6 +296,7 @@ describe('wait', () => {
   })
 
   it('leaves nothing on the token and no timer, whatever the outcome', async () => {
+    asHost()
     const source = new CancellationTokenSource()
     const queue = new WaitQueue<string>()
     const all = Array.from({ length: 4 }, () => queue.wait({ signal: source.token, timeout: 50 }))

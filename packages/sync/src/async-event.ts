@@ -6,6 +6,7 @@ import {
   type WaitOptions,
   WaitQueue,
 } from '@uno-async/core'
+import { exact } from './internal/clock.js'
 import { nothing } from './internal/nothing.js'
 import { checkBoolean, checkName } from './options.js'
 
@@ -102,6 +103,9 @@ export class AsyncEvent {
 
   readonly #late = (timeout: Milliseconds): TimeoutError => {
     const operation = this.name ? `AsyncEvent "${this.name}"` : 'AsyncEvent'
-    return new TimeoutError(`${operation} was not set within ${timeout} ms`, { timeout, operation })
+    return new TimeoutError(`${operation} was not set within ${exact(timeout)}`, {
+      timeout,
+      operation,
+    })
   }
 }

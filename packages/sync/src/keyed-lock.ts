@@ -13,6 +13,7 @@ import {
   type Snapshot,
 } from '@uno-async/core'
 import { Bundle, RemoteBundle, runHoldingAll } from './internal/bundle.js'
+import { exact } from './internal/clock.js'
 import { LockPermits } from './internal/lock-permits.js'
 import { acquire, type Body, ending, run } from './internal/run.js'
 import type { LockBackend, RemoteLease } from './lock-backend.js'
@@ -220,7 +221,7 @@ export class KeyedLock<K = string> implements Disposable {
       signal: [CancellationToken.from(signal), this.#closing.token],
       timeout: timeout || Infinity, // 0: the backend tries once
       name: this.#title,
-      message: `${this.#title} timed out after ${timeout} ms: held by another process`,
+      message: `${this.#title} timed out after ${exact(timeout)}: held by another process`,
       ref: true,
     })
   }

@@ -10,6 +10,7 @@ import {
   type Snapshot,
   type WaitOptions,
 } from '@uno-async/core'
+import { exact } from './internal/clock.js'
 import { Permits } from './internal/permits.js'
 import { acquire, closing, run } from './internal/run.js'
 import { checkCount, type QueueOptions } from './options.js'
@@ -90,7 +91,7 @@ export class Limiter implements Disposable, AsyncDisposable {
                 timeout,
                 name: label ?? title,
                 ...(label === undefined && {
-                  message: `${title} timed out after ${timeout} ms`,
+                  message: `${title} timed out after ${exact(timeout)}`,
                 }),
                 ref: true,
               })

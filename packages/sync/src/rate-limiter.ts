@@ -18,7 +18,7 @@ import {
   TimeoutError,
   WaitQueue,
 } from '@uno-async/core'
-import { span } from './internal/clock.js'
+import { exact, span } from './internal/clock.js'
 import { Bucket, checkRate, type Rate, Window } from './internal/rate.js'
 import { due, RateRequest, refusal } from './internal/rate-request.js'
 import { acquire, run } from './internal/run.js'
@@ -273,7 +273,7 @@ export class RateLimiter implements Disposable {
       onTimeout: (after) => {
         this.#pump() // it may be its turn at this very moment
         const operation = this.#title
-        const message = `${operation} timed out after ${after} ms: ${this.waiting} waiting`
+        const message = `${operation} timed out after ${exact(after)}: ${this.waiting} waiting`
         return new TimeoutError(message, { timeout: after, operation })
       },
     })

@@ -43,6 +43,22 @@ describe('a timeout says who, and the time that was given', () => {
     })
   })
 
+  it('without a tail of digits where that is what is left until a deadline', async () => {
+    const timeout = 7.100301788999957
+    const lock = new AsyncLock()
+    using _lease = await lock.acquire()
+    for (const late of [
+      () => lock.acquire({ timeout }),
+      () => new AsyncEvent().wait({ timeout }),
+      () => new Limiter(1).run((token) => delay(1_000, { signal: token }), { runTimeout: timeout }),
+    ]) {
+      expect(await failureOf(late())).toMatchObject({
+        message: expect.stringMatching(/ 7\.1 ms/),
+        timeout,
+      })
+    }
+  })
+
   it('of a wait until all is given back', async () => {
     const semaphore = new AsyncSemaphore(1, { name: 'pool' })
     using _lease = await semaphore.acquire()

@@ -26,7 +26,8 @@ export abstract class Alarm implements Link {
 
   /** Rings when it is time, never early; `ref` keeps the process alive until then. */
   set(ref: boolean): void {
-    if (host !== setTimeout) {
+    // Fake timers can all be cleared behind our back, and an alarm must not join one that will never fire: not shared.
+    if (host !== setTimeout || 'clock' in setTimeout) {
       host = setTimeout
       buckets = new Map()
     }

@@ -15,7 +15,7 @@ import {
   WaitQueue,
 } from '@uno-async/core'
 import { checkCount, checkName, checkString, type QueueOptions } from '../options.js'
-import { span, turnNow } from './clock.js'
+import { exact, span, turnNow } from './clock.js'
 import { Hold } from './hold.js'
 import { nothing } from './nothing.js'
 import { observer } from './observer.js'
@@ -225,7 +225,7 @@ export class Permits {
 
   timeoutError(timeout: Milliseconds): TimeoutError {
     const { title } = this
-    return new TimeoutError(`${title} timed out after ${timeout} ms: ${this.state()}`, {
+    return new TimeoutError(`${title} timed out after ${exact(timeout)}: ${this.state()}`, {
       timeout,
       operation: title,
     })

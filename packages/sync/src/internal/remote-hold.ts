@@ -9,6 +9,7 @@ import {
 } from '@uno-async/core'
 import { LeaseLostError } from '../lease-lost-error.js'
 import type { RemoteLease } from '../lock-backend.js'
+import { exact } from './clock.js'
 
 /** The lease of a lock that a server keeps. */
 export class RemoteHold implements RemoteLease {
@@ -70,7 +71,7 @@ export async function poll<T extends Lease>(
   { signal, timeout = Infinity }: WaitOptions = {},
 ): Promise<T> {
   checkMilliseconds('timeout', timeout)
-  const message = `${what} timed out after ${timeout} ms: held by another process`
+  const message = `${what} timed out after ${exact(timeout)}: held by another process`
   const source = new CancellationTokenSource({ signal, timeout: timeout || Infinity, message })
   const { token } = source
   try {
