@@ -16,7 +16,11 @@ export default defineConfig({
   test: {
     ...test,
     include: [`packages/${process.env['PACKAGE']}/test/**/*.test.ts`],
-    exclude: [...exclude, '**/{bundle,child-process,leak,leaks,matrix,memory,process}.test.ts'],
+    exclude: [
+      ...exclude,
+      '**/{bundle,child-process,leak,leaks,matrix,memory,process}.test.ts',
+      '**/*.async.test.ts', // whoever comes after would have async context, too
+    ],
     isolate: false, // a thousand runs, each without loading everything for every file
     testTimeout: 5_000, // what is broken often hangs
     execArgv: [], // Stryker runs tests in threads, which have none of their own
