@@ -519,6 +519,16 @@ describe('timeouts', () => {
     await pool.close({ timeout: 0 })
   })
 
+  it('say what was left of a deadline without a tail of digits', async () => {
+    const pool = new AsyncResourcePool({ create: () => ({}), max: 1 })
+    const lease = await pool.acquire()
+    const error = failure(pool.acquire({ timeout: 5.123456789 }))
+    await vi.advanceTimersByTimeAsync(6)
+    expect(String(await error)).toContain('timed out after 5.123 ms (')
+    lease.release()
+    await pool.close()
+  })
+
   it('say nothing of a label or a cause that there is not', async () => {
     const pool = new AsyncResourcePool({ create: () => ({}), max: 1 })
     await pool.acquire()

@@ -11,6 +11,6 @@ export function limit(
   timeout: Milliseconds,
   options: Pick<CancellationTokenSourceOptions, 'signal' | 'ref'> = {},
 ): CancellationTokenSource {
-  const message = `${who}: ${operation} timed out after ${timeout} ms`
+  const message = `${who}: ${operation} timed out after ${+timeout.toFixed(3)} ms`
   return new CancellationTokenSource({ ...options, timeout, message })
 }

@@ -110,7 +110,7 @@ export function timeoutError<T>(
   const longest = first ? `, longest${by} for ${Math.round(first.heldFor)} ms` : ''
   const { borrowed, max, idle, creating, waiting } = stats
   return new AcquireTimeoutError(
-    `${who} timed out after ${timeout} ms (${borrowed} of ${max} borrowed${longest}; ` +
+    `${who} timed out after ${+timeout.toFixed(3)} ms (${borrowed} of ${max} borrowed${longest}; ` +
       `${idle} idle, ${creating} being created, ${waiting} waiting)`,
     defined({ timeout, stats, holders, cause }),
   )
