@@ -3,8 +3,8 @@ import { gzipSync } from 'node:zlib'
 import { build, type Rolldown } from 'vite'
 import { beforeAll, describe, expect, it } from 'vitest'
 
-/** Bytes, gzipped: 3 % above the 12 680 measured, 11 040 of which are AsyncCache with what it takes from core. */
-const ceiling = 13_060
+/** Bytes, gzipped: 3 % above the 13 064 measured, 11 431 of which are AsyncCache with what it takes from core. */
+const ceiling = 13_460
 
 describe('what is built', () => {
   let chunks: Rolldown.OutputChunk[]
