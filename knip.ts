@@ -12,6 +12,7 @@ const packages = readPackages().map(({ dir, entries }) => [
 export default {
   // workspaces of their own, with dependencies of their own
   ignore: ['{benchmarks,site}/**'],
+  ignoreBinaries: ['mkfifo'], // the system's
   workspaces: {
     '.': { entry: ['scripts/*.mjs'] },
     ...Object.fromEntries(packages),
