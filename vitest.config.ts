@@ -33,6 +33,8 @@ export const esbuildTs = (): Plugin => ({
 // what counts the heap, or switches async context on, which cannot be switched off again
 const heap = 'packages/*/test/**/{leak,leaks,memory}.test.ts'
 const async = 'packages/*/test/**/*.async.test.ts'
+// a lease that is collected is destroyed under whatever test runs then
+const leases = 'packages/pool/test/**/*.test.ts'
 const long = 'packages/*/test/**/*.{model,race}.test.ts'
 const exclude = [...configDefaults.exclude, '**/*.types.test.ts', '**/test/faults/**']
 const include = ['packages/*/test/**/*.test.ts']
@@ -65,19 +67,27 @@ export default defineConfig({
       {
         extends: true,
         resolve: { alias: toSource },
-        test: { name: 'src', include, exclude: [...exclude, heap, async], isolate: false },
+        test: { name: 'src', include, exclude: [...exclude, heap, async, leases], isolate: false },
       },
       {
         extends: true,
         resolve: { alias: toSource },
-        test: { name: 'src-alone', include: [heap, async] },
+        test: { name: 'src-alone', include: [heap, async, leases] },
       },
       // the same tests through package.json exports, on dist; what counts long or tries much, once is enough
       {
         extends: true,
-        test: { name: 'dist', include, exclude: [...exclude, heap, async, long], isolate: false },
+        test: {
+          name: 'dist',
+          include,
+          exclude: [...exclude, heap, async, leases, long],
+          isolate: false,
+        },
       },
-      { extends: true, test: { name: 'dist-alone', include: [async] } },
+      {
+        extends: true,
+        test: { name: 'dist-alone', include: [async, leases], exclude: [...exclude, heap, long] },
+      },
       // the code blocks of the Markdown files
       {
         extends: true,
