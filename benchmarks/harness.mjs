@@ -9,7 +9,7 @@
 //   subjects     { [subject]: async () => ({ run(n) }) }   run does n operations
 //   n            optional: fixes n, for jobs whose cost depends on their size; else n is as many as fill a round
 //   note         optional: where a goal is missed, why: the limit that shows in the row
-//   sizes        optional: ours is measured at each of these n, too: how the cost of an operation grows with the work
+//   sizes        optional: ours and the first peer are measured at each of these n, too: how the cost of an operation grows
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
@@ -93,8 +93,9 @@ const compare = async (file) => {
     ratio: figures.median / measured[0].median,
     goal: goal[names[i]],
   }))
-  const grown = await measureAll(sizes.map((size) => [file, names[0], String(size)]))
-  const growth = grown.map(({ median }, i) => ({ size: sizes[i], median }))
+  const grown = names.slice(0, 2).flatMap((subject) => sizes.map((size) => ({ subject, size })))
+  const medians = await measureAll(grown.map(({ subject, size }) => [file, subject, String(size)]))
+  const growth = grown.map((it, i) => ({ ...it, median: medians[i].median }))
   return { row: file, name, unit, rounds, results, growth }
 }
 

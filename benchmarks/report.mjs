@@ -40,13 +40,11 @@ const draw = (file, height, option) => {
 
 const bars = (major) => {
   const peers = packages.flatMap((name) =>
-    of(name, major)
-      .filter(({ row }) => !row.startsWith('growth-')) // ours beside ours
-      .flatMap(({ name: job, results: [, ...others] }) =>
-        others
-          .filter(({ goal }) => goal !== undefined)
-          .map(({ subject, ratio }) => ({ label: `${job} · ${subject}`, ratio })),
-      ),
+    of(name, major).flatMap(({ name: job, results: [, ...others] }) =>
+      others
+        .filter(({ goal }) => goal !== undefined)
+        .map(({ subject, ratio }) => ({ label: `${job} · ${subject}`, ratio })),
+    ),
   )
   draw(`performance-node${major}.svg`, 80 + peers.length * 19, {
     title: { text: `How many times ours the peers take (Node ${major}, CPU time)` },
@@ -82,7 +80,9 @@ const curves = (major) => {
     series: grown.map(({ name, growth }) => ({
       name,
       type: 'line',
-      data: growth.map(({ size, median }) => [size, Math.round(median)]),
+      data: growth
+        .filter(({ subject }) => subject === growth[0].subject)
+        .map(({ size, median }) => [size, Math.round(median)]),
     })),
   })
 }
@@ -99,12 +99,15 @@ const rowOf = ({ name, unit, results: [ours, ...others], note }) => {
 const growthRows = (major) =>
   results
     .filter((it) => it.major === major && it.growth?.length)
-    .map(({ name, growth }) => {
-      const cells = growth.map(({ median }) => short(median))
-      const from = growth.find(({ size }) => size === 1_000)
-      const last = growth.at(-1)
-      return `| ${name} | ${cells.join(' | ')} | ${short(last.median / from.median)} |`
-    })
+    .flatMap(({ name, growth }) =>
+      [...new Set(growth.map(({ subject }) => subject))].map((subject, i) => {
+        const grown = growth.filter((it) => it.subject === subject)
+        const cells = grown.map(({ median }) => short(median))
+        const from = grown.find(({ size }) => size === 1_000)
+        const ratio = short(grown.at(-1).median / from.median)
+        return `| ${i ? '' : name} | ${subject} | ${cells.join(' | ')} | ${ratio} |`
+      }),
+    )
 
 const section = (major) => {
   const [{ node, machine, date }] = results.filter((it) => it.major === major)
@@ -137,8 +140,8 @@ const section = (major) => {
           '',
           `![The cost of one operation as the work grows](performance-growth-node${major}.svg)`,
           '',
-          '| ns for each | 100 | 1 000 | 10 000 | 100 000 | 100 000 : 1 000 |',
-          '| --- | ---: | ---: | ---: | ---: | ---: |',
+          '| ns for each | by | 100 | 1 000 | 10 000 | 100 000 | 100 000 : 1 000 |',
+          '| --- | --- | ---: | ---: | ---: | ---: | ---: |',
           ...growth,
           '',
           'All of these wait at once, and none can be freed: most of what grows is the work of the garbage collector. A waiter with its',

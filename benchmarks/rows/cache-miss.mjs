@@ -15,6 +15,7 @@ const loading = (make) => ({
 export const name = 'A cache: load what is not there'
 export const unit = 'ns'
 export const n = 10_000
+export const sizes = [100, 1_000, 10_000, 100_000]
 export const goal = { 'p-memoize': 1.3 }
 export const note =
   'each caller has a promise of their own, and a value its place in the order of eviction'

@@ -11,6 +11,8 @@ export default {
   concurrency: Number(process.env['CONCURRENCY'] ?? 2),
   timeoutMS: 8_000,
   ignorePatterns: ['benchmarks', 'docs', 'examples', 'temp', '**/.turbo'],
+  incremental: true, // what a test noticed, and has not changed since, is not tried again
+  incrementalFile: `temp/mutation/${name}.incremental.json`,
   tempDirName: `temp/mutation/${name}`,
   reporters: ['progress-append-only', 'json'],
   jsonReporter: { fileName: `temp/mutation/${name}.json` },
