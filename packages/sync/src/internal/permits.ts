@@ -34,6 +34,7 @@ export class Permits {
   readonly name: string
   readonly maxWaiting: number
   capacity: number
+  paused = false // nobody gets any
   held = 0 // the weights of all holders
   first: Hold | undefined = undefined
   last: Hold | undefined = undefined
@@ -42,7 +43,7 @@ export class Permits {
   closed: { reason: unknown } | undefined = undefined
   // Invariants, true whenever no method of ours is on the stack:
   //   I1  `held` is the sum of the weights from `first` to `last`
-  //   I2  who is next in the line wants more than capacity - held
+  //   I2  who is next in the line wants more than is available, unless all are paused
   //   I3  a hold is among the holders from its grant until it and all that re-entered it are released
 
   constructor(kind: string, capacity: number, options?: QueueOptions) {
@@ -51,6 +52,10 @@ export class Permits {
     this.capacity = capacity
     this.name = checkName(name)
     this.maxWaiting = checkCount('maxWaiting', maxWaiting)
+  }
+
+  get available(): number {
+    return this.capacity - this.held
   }
 
   get waiting(): number {
@@ -119,12 +124,10 @@ export class Permits {
 
   /** Is there enough, and nobody ahead? */
   fits(weight: number, priority: number): boolean {
-    if (weight > this.capacity - this.held) return false
-    if (!this.queue?.size) return true
-    this.pump() // who is cancelled, but was not told yet, is in nobody's way
-    if (weight > this.capacity - this.held) return false
-    const { head } = this.queue // not its iterator, which copies the line
-    return !head || priority > head.priority
+    const { queue } = this
+    if (queue?.size) this.pump() // who is cancelled, but was not told yet, is in nobody's way
+    if (this.paused || weight > this.available) return false
+    return !queue?.size || priority > (queue.head as Hold).priority
   }
 
   grant(hold: Hold, now: number): Lease {
@@ -157,7 +160,7 @@ export class Permits {
   /** Hands over what is free, in order. */
   pump(): void {
     const { queue } = this
-    if (queue) while (this.held < this.capacity && queue.offer(give)) {}
+    if (queue && !this.paused) while (this.available > 0 && queue.offer(give)) {}
     if (!this.busy) this.idle()
   }
 
@@ -197,7 +200,7 @@ export class Permits {
     return {
       name: this.name,
       capacity: this.capacity,
-      available: this.capacity - this.held,
+      available: this.available,
       closed: !!this.closed,
       holders,
       waiters: [...(this.queue ?? [])].map(({ tag, age, priority }) => ({
@@ -239,9 +242,7 @@ export class Permits {
 // What the line calls: functions of the hold, so that none is made for each lock or wait.
 const give = (hold: Hold): Lease | undefined => {
   const { permits, weight } = hold
-  return weight > permits.capacity - permits.held
-    ? undefined
-    : permits.grant(hold, performance.now())
+  return weight > permits.available ? undefined : permits.grant(hold, performance.now())
 }
 const late = (timeout: Milliseconds, { permits }: Hold): unknown => permits.timeoutError(timeout)
 const line = {
