@@ -12,9 +12,9 @@ import {
   report,
   type Snapshot,
 } from '@uno-async/core'
-import { Bundle, RemoteBundle, runHoldingAll } from './internal/bundle.js'
+import { Bundle, RemoteBundle } from './internal/bundle.js'
 import { exact } from './internal/clock.js'
-import { LockPermits } from './internal/lock-permits.js'
+import { LockPermits, runHolding } from './internal/lock-permits.js'
 import { acquire, type Body, ending, run } from './internal/run.js'
 import type { LockBackend, RemoteLease } from './lock-backend.js'
 import { checkCount, checkName, type QueueOptions } from './options.js'
@@ -129,7 +129,7 @@ export class KeyedLock<K = string> implements Disposable {
   ): Promise<Awaited<R>> {
     const door = { enter: (o?: AcquireOptions) => this.#enter(key, o) }
     const guarded = this.#backend && typeof body === 'function' ? untilLost(body) : body
-    return run(door, guarded, options, runHoldingAll)
+    return run(door, guarded, options, runHolding)
   }
 
   /** Who holds the key, who waits for it; undefined if nobody does. */
@@ -189,9 +189,9 @@ export class KeyedLock<K = string> implements Disposable {
     const remote: RemoteLease[] = []
     try {
       // All at once, while this is still the flow that called.
-      for (const permits of all) permits.refuseDeadlock()
+      for (const permits of all) permits.mine()
       for (const permits of all) {
-        const lease = permits.line({
+        const lease = permits.enter({
           ...given,
           timeout: timeout && Math.max(0, deadline - performance.now()),
           onTimeout: () => permits.timeoutError(timeout),
