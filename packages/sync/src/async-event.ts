@@ -6,7 +6,7 @@ import {
   type WaitOptions,
   WaitQueue,
 } from '@uno-async/core'
-import { exact } from './internal/clock.js'
+import { exact, titleOf } from './internal/messages.js'
 import { nothing } from './internal/nothing.js'
 import { checkBoolean, checkName } from './options.js'
 
@@ -102,7 +102,7 @@ export class AsyncEvent {
   }
 
   readonly #late = (timeout: Milliseconds): TimeoutError => {
-    const operation = this.name ? `AsyncEvent "${this.name}"` : 'AsyncEvent'
+    const operation = titleOf('AsyncEvent', this.name)
     return new TimeoutError(`${operation} was not set within ${exact(timeout)}`, {
       timeout,
       operation,

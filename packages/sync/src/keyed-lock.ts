@@ -4,7 +4,6 @@ import {
   type Cancellation,
   CancellationToken,
   CancellationTokenSource,
-  ClosedError,
   checkMilliseconds,
   checkOptions,
   type Lease,
@@ -13,8 +12,8 @@ import {
   type Snapshot,
 } from '@uno-async/core'
 import { Bundle, RemoteBundle } from './internal/bundle.js'
-import { exact } from './internal/clock.js'
 import { LockPermits, runHolding } from './internal/lock-permits.js'
+import { type Closed, closedError, exact, titleOf } from './internal/messages.js'
 import { acquire, type Body, ending, run } from './internal/run.js'
 import type { LockBackend, RemoteLease } from './lock-backend.js'
 import { checkCount, checkName, type QueueOptions } from './options.js'
@@ -66,7 +65,7 @@ export class KeyedLock<K = string> implements Disposable {
   readonly #backend: LockBackend | undefined
   readonly #keys = new Map<K, KeyPermits<K>>()
   readonly #closing = new CancellationTokenSource() // ends the waits for the backend
-  #closed: { reason: unknown } | undefined
+  #closed: Closed | undefined
 
   /**
    * @param options - `name`; `maxWaiting`: for each key, default `Infinity`; `backend`: keys have to be strings then
@@ -114,7 +113,7 @@ export class KeyedLock<K = string> implements Disposable {
         TypeError,
       )
     }
-    return this.#closed ? undefined : this.#of(key, (permits) => permits.tryEnter(options))
+    return this.#of(key, (permits) => permits.tryEnter(options))
   }
 
   /**
@@ -139,9 +138,9 @@ export class KeyedLock<K = string> implements Disposable {
 
   /** Rejects who waits and whoever comes with a ClosedError caused by `reason`; holders finish. Idempotent. */
   close(reason?: unknown): void {
-    this.#closed ??= { reason }
+    const closed = (this.#closed ??= { reason })
     for (const permits of [...this.#keys.values()]) permits.close(reason)
-    this.#closing.cancel(this.#closedError())
+    this.#closing.cancel(closedError(this.#title, closed))
   }
 
   [Symbol.dispose](): void {
@@ -169,7 +168,7 @@ export class KeyedLock<K = string> implements Disposable {
     let permits = this.#keys.get(key)
     if (!permits) {
       permits = new KeyPermits(this.#keys, key, this.#options)
-      if (this.#closed) permits.close(this.#closed.reason)
+      permits.closed = this.#closed
     }
     permits.pins++
     return permits
@@ -180,7 +179,7 @@ export class KeyedLock<K = string> implements Disposable {
     const { signal } = given
     const deadline = performance.now() + checkMilliseconds('timeout', timeout)
     CancellationToken.from(signal).throwIfCancelled()
-    if (this.#closed) throw this.#closedError()
+    if (this.#closed) throw closedError(this.#title, this.#closed)
     const backend = this.#backend
     if (backend) for (const key of keys) checkKey(key)
     const all = keys.map((key) => this.#pin(key)).sort((a, b) => a.order - b.order)
@@ -227,11 +226,7 @@ export class KeyedLock<K = string> implements Disposable {
   }
 
   get #title(): string {
-    return this.name ? `KeyedLock "${this.name}"` : 'KeyedLock'
-  }
-
-  #closedError(): ClosedError {
-    return new ClosedError(`${this.#title} is closed`, { cause: this.#closed?.reason })
+    return titleOf('KeyedLock', this.name)
   }
 }
 

@@ -10,7 +10,7 @@ import {
   type Snapshot,
   type WaitOptions,
 } from '@uno-async/core'
-import { exact } from './internal/clock.js'
+import { exact } from './internal/messages.js'
 import { Permits } from './internal/permits.js'
 import { acquire, closing, run } from './internal/run.js'
 import { checkCount, type QueueOptions } from './options.js'

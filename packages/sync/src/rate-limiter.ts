@@ -4,7 +4,6 @@ import {
   type Cancellation,
   CancellationToken,
   CancellationTokenSource,
-  ClosedError,
   checkFunction,
   checkInteger,
   checkMilliseconds,
@@ -15,10 +14,9 @@ import {
   QueueFullError,
   RateLimitError,
   type Snapshot,
-  TimeoutError,
   WaitQueue,
 } from '@uno-async/core'
-import { exact, span } from './internal/clock.js'
+import { type Closed, closedError, span, timeoutError, titleOf } from './internal/messages.js'
 import { Bucket, checkRate, type Rate, Window } from './internal/rate.js'
 import { due, RateRequest, refusal } from './internal/rate-request.js'
 import { acquire, run } from './internal/run.js'
@@ -44,6 +42,7 @@ import type { RateDecision, RateLimiterOptions } from './rate-limiter-options.js
 export class RateLimiter implements Disposable {
   /** As given; '' by default. */
   readonly name: string
+  readonly #title: string
   readonly #rate: Rate
   readonly #strict: boolean // a sliding window
   readonly #store: Store | undefined
@@ -60,7 +59,7 @@ export class RateLimiter implements Disposable {
   #alarm = Infinity // when the timer wakes the line
   #last = 0 // the clock when last read
   #skew = 0 // how far it went back, or timers ahead of it
-  #closed: { reason: unknown } | undefined
+  #closed: Closed | undefined
 
   /** @throws TypeError, RangeError */
   constructor(options: RateLimiterOptions) {
@@ -73,6 +72,7 @@ export class RateLimiter implements Disposable {
       maxWaiting = Infinity,
     } = checkOptions(options)
     this.name = checkName(name)
+    this.#title = titleOf('RateLimiter', this.name)
     this.#maxWaiting = checkCount('maxWaiting', maxWaiting)
     this.#strict = algorithm === 'sliding-window'
     if (!this.#strict && algorithm !== 'token-bucket') {
@@ -192,10 +192,10 @@ export class RateLimiter implements Disposable {
 
   /** Rejects who waits and whoever comes with a ClosedError caused by `reason`. Idempotent. */
   close(reason?: unknown): void {
-    this.#closed ??= { reason }
+    const closed = (this.#closed ??= { reason })
     this.#queue.rejectAll((request: RateRequest) => {
       this.#leave(request)
-      return this.#closedError()
+      return closedError(this.#title, closed)
     })
     this.#pump()
   }
@@ -245,7 +245,7 @@ export class RateLimiter implements Disposable {
     if (label !== undefined) checkString('label', label)
     const token = CancellationToken.from(signal)
     token.throwIfCancelled()
-    if (this.#closed) throw this.#closedError()
+    if (this.#closed) throw closedError(this.#title, this.#closed)
     if (this.waiting) this.#pump()
     const now = this.#clock()
     const start = Math.max(this.#paused, now)
@@ -272,9 +272,7 @@ export class RateLimiter implements Disposable {
       tag: request,
       onTimeout: (after) => {
         this.#pump() // it may be its turn at this very moment
-        const operation = this.#title
-        const message = `${operation} timed out after ${exact(after)}: ${this.waiting} waiting`
-        return new TimeoutError(message, { timeout: after, operation })
+        return timeoutError(this.#title, after, `${this.waiting} waiting`)
       },
     })
     this.#pump()
@@ -385,16 +383,8 @@ export class RateLimiter implements Disposable {
     return decision
   }
 
-  get #title(): string {
-    return this.name ? `RateLimiter "${this.name}"` : 'RateLimiter'
-  }
-
   #limited(wait: Milliseconds, cause?: unknown): RateLimitError {
     const message = `${this.#title}: not before ${span(wait)}`
     return new RateLimitError(message, { retryAfter: due(wait), cause })
-  }
-
-  #closedError(): ClosedError {
-    return new ClosedError(`${this.#title} is closed`, { cause: this.#closed?.reason })
   }
 }

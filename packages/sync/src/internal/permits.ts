@@ -2,7 +2,6 @@ import {
   type AcquireOptions,
   badValue,
   CancellationToken,
-  ClosedError,
   checkInteger,
   checkMilliseconds,
   checkOptions,
@@ -10,13 +9,14 @@ import {
   type Milliseconds,
   QueueFullError,
   type Snapshot,
-  TimeoutError,
+  type TimeoutError,
   type WaitOptions,
   WaitQueue,
 } from '@uno-async/core'
 import { checkCount, checkName, checkString, type QueueOptions } from '../options.js'
-import { exact, span, turnNow } from './clock.js'
+import { turnNow } from './clock.js'
 import { Hold } from './hold.js'
+import { type Closed, closedError, span, timeoutError, titleOf } from './messages.js'
 import { nothing } from './nothing.js'
 import { observer } from './observer.js'
 
@@ -40,7 +40,7 @@ export class Permits {
   last: Hold | undefined = undefined
   queue: WaitQueue<Lease, Hold> | undefined = undefined // made for the first who waits
   idlers: WaitQueue | undefined = undefined
-  closed: { reason: unknown } | undefined = undefined
+  closed: Closed | undefined = undefined
   // Invariants, true whenever no method of ours is on the stack:
   //   I1  `held` is the sum of the weights from `first` to `last`
   //   I2  who is next in the line wants more than is available, unless all are paused
@@ -67,7 +67,7 @@ export class Permits {
   }
 
   get title(): string {
-    return this.name ? `${this.kind} "${this.name}"` : this.kind
+    return titleOf(this.kind, this.name)
   }
 
   /** A lease at once, or else a place in the line. */
@@ -86,7 +86,7 @@ export class Permits {
     }
     const hold = this.request(weight, label)
     if (signal !== undefined) CancellationToken.from(signal).throwIfCancelled()
-    if (this.closed) throw this.closedError()
+    if (this.closed) throw closedError(this.title, this.closed)
     if (this.fits(hold.weight, priority)) return this.grant(hold, performance.now())
     if (!timeout) throw onTimeout(timeout, hold)
     if (this.waiting >= this.maxWaiting) {
@@ -180,8 +180,8 @@ export class Permits {
   }
 
   close(reason: unknown): void {
-    this.closed ??= { reason }
-    this.rejectAll(() => this.closedError())
+    const closed = (this.closed ??= { reason })
+    this.rejectAll(() => closedError(this.title, closed))
   }
 
   rejectAll(error: () => unknown): number {
@@ -227,15 +227,7 @@ export class Permits {
   }
 
   timeoutError(timeout: Milliseconds): TimeoutError {
-    const { title } = this
-    return new TimeoutError(`${title} timed out after ${exact(timeout)}: ${this.state()}`, {
-      timeout,
-      operation: title,
-    })
-  }
-
-  closedError(): ClosedError {
-    return new ClosedError(`${this.title} is closed`, { cause: this.closed?.reason })
+    return timeoutError(this.title, timeout, this.state())
   }
 }
 

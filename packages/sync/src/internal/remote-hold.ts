@@ -9,7 +9,7 @@ import {
 } from '@uno-async/core'
 import { LeaseLostError } from '../lease-lost-error.js'
 import type { RemoteLease } from '../lock-backend.js'
-import { exact } from './clock.js'
+import { exact } from './messages.js'
 
 /** The lease of a lock that a server keeps. */
 export class RemoteHold implements RemoteLease {
