@@ -8,13 +8,12 @@ import {
   checkOptions,
   type Lease,
   type Milliseconds,
-  report,
   type Snapshot,
 } from '@uno-async/core'
 import { Bundle, RemoteBundle } from './internal/bundle.js'
 import { LockPermits, runHolding } from './internal/lock-permits.js'
 import { type Closed, closedError, exact, titleOf } from './internal/messages.js'
-import { acquire, type Body, ending, run } from './internal/run.js'
+import { acquire, type Body, ending, run, soon } from './internal/run.js'
 import type { LockBackend, RemoteLease } from './lock-backend.js'
 import { checkCount, checkName, type QueueOptions } from './options.js'
 
@@ -227,21 +226,6 @@ export class KeyedLock<K = string> implements Disposable {
 
   get #title(): string {
     return titleOf('KeyedLock', this.name)
-  }
-}
-
-/** A lease that nobody waits for any more goes back when it comes. */
-async function soon(token: CancellationToken, lease: Promise<RemoteLease>): Promise<RemoteLease> {
-  try {
-    return await token.race(lease)
-  } catch (error) {
-    lease
-      .then(
-        (late) => late.release(),
-        () => {},
-      )
-      .catch(report)
-    throw error
   }
 }
 
