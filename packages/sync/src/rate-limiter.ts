@@ -237,7 +237,9 @@ export class RateLimiter implements Disposable {
     }
     const deadline = Math.min(now + timeout, token.deadline + this.#skew)
     const request = new RateRequest(cost, priority, label, deadline)
-    if (turn > deadline || (!timeout && (ahead || !store))) throw this.#limited(turn - now)
+    if (turn > deadline || (!timeout && (ahead || !store))) {
+      throw this.#limited(Math.max(store ? 1 : 0, turn - now))
+    }
     if (timeout && this.waiting >= this.#maxWaiting) {
       throw new QueueFullError(`${this.#title} is full: ${this.waiting} waiting`)
     }

@@ -67,7 +67,8 @@ export class Store {
 
   #failed(cause: unknown): StoreDecision | undefined {
     if (!this.#reject) return undefined
-    return { allowed: false, remaining: 0, retryAfter: this.#timeout, cause }
+    const retryAfter = this.#timeout < Infinity ? this.#timeout : 1_000
+    return { allowed: false, remaining: 0, retryAfter, cause }
   }
 
   async #consume(cost: number): Promise<StoreDecision> {
