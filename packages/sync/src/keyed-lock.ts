@@ -13,6 +13,7 @@ import {
 import { Bundle, RemoteBundle } from './internal/bundle.js'
 import { LockPermits, runHolding } from './internal/lock-permits.js'
 import { type Closed, closedError, exact, titleOf } from './internal/messages.js'
+import { late } from './internal/permits.js'
 import { acquire, type Body, ending, run, soon } from './internal/run.js'
 import type { LockBackend, RemoteLease } from './lock-backend.js'
 import { checkCount, checkName, type QueueOptions } from './options.js'
@@ -192,7 +193,7 @@ export class KeyedLock<K = string> implements Disposable {
         const lease = permits.enter({
           ...given,
           timeout: timeout && Math.max(0, deadline - performance.now()),
-          onTimeout: () => permits.timeoutError(timeout),
+          onTimeout: (_, hold) => late(timeout, hold),
         })
         local.push(lease instanceof Promise ? await lease : lease)
       }

@@ -50,6 +50,22 @@ describe('AsyncSemaphore', () => {
     await expect(heavy).rejects.toBeInstanceOf(TimeoutError)
   })
 
+  it('does not stumble over a deadline that passes at any look at the clock', async () => {
+    for (let after = 1; after < 30; after++) {
+      const semaphore = new AsyncSemaphore(2)
+      const lease = semaphore.tryAcquire() as Lease
+      const { token } = new CancellationTokenSource({ timeout: after })
+      let now = performance.now()
+      const clock = vi.spyOn(performance, 'now').mockImplementation(() => now++)
+      const heavy = semaphore.acquire({ weight: 2, signal: token })
+      const light = semaphore.tryAcquire()
+      clock.mockRestore()
+      lease.release()
+      if (light) await expect(heavy).rejects.toBeInstanceOf(TimeoutError)
+      else (await heavy).release()
+    }
+  })
+
   it('serves a heavy request under a stream of light ones', async () => {
     const semaphore = new AsyncSemaphore(2)
     let heavyRan = false

@@ -25,7 +25,7 @@ export interface Request extends AcquireOptions {
   weight?: number | undefined
   held?: Lease | undefined
   /** Makes the error, where it is not about this wait alone. */
-  onTimeout?: (() => unknown) | undefined
+  onTimeout?: ((timeout: Milliseconds, hold: Hold) => unknown) | undefined
 }
 
 /** Permits that are lent out, first come, first served: what locks, semaphores and limiters are made of. */
@@ -93,14 +93,10 @@ export class Permits {
       throw new QueueFullError(`${this.title} is full: ${this.state()}`)
     }
     hold.priority = priority
-    const waiting = (this.queue ??= new WaitQueue(line)).wait({
-      signal,
-      timeout,
-      priority,
-      tag: hold,
-      onTimeout,
-    })
-    observer?.waiting(hold)
+    const queue = (this.queue ??= new WaitQueue(line))
+    const { size } = queue
+    const waiting = queue.wait({ signal, timeout, priority, tag: hold, onTimeout })
+    if (queue.size > size) observer?.waiting(hold) // else it was cancelled on the way in
     return waiting
   }
 
@@ -127,7 +123,8 @@ export class Permits {
     const { queue } = this
     if (queue?.size) this.pump() // who is cancelled, but was not told yet, is in nobody's way
     if (this.paused || weight > this.available) return false
-    return !queue?.size || priority > (queue.head as Hold).priority
+    const head = queue?.size ? queue.head : undefined
+    return !head || priority > head.priority
   }
 
   grant(hold: Hold, now: number): Lease {
@@ -169,14 +166,10 @@ export class Permits {
     this.idlers?.wakeAll()
   }
 
-  whenIdle(options?: WaitOptions): Promise<void> {
+  async whenIdle(options?: WaitOptions): Promise<void> {
     if (!this.busy) return nothing(options)
-    const onTimeout = (timeout: Milliseconds) => this.timeoutError(timeout)
-    try {
-      return (this.idlers ??= new WaitQueue()).wait({ ...checkOptions(options), onTimeout })
-    } catch (error) {
-      return Promise.reject(error)
-    }
+    const onTimeout = (timeout: Milliseconds) => late(timeout, { permits: this })
+    return (this.idlers ??= new WaitQueue()).wait({ ...checkOptions(options), onTimeout })
   }
 
   close(reason: unknown): void {
@@ -225,18 +218,17 @@ export class Permits {
       )}${first.label === undefined ? '' : ` by "${first.label}"`}, `
     return `${held ?? ''}${this.waiting} waiting`
   }
-
-  timeoutError(timeout: Milliseconds): TimeoutError {
-    return timeoutError(this.title, timeout, this.state())
-  }
 }
+
+/** What they get who waited too long. */
+export const late = (timeout: Milliseconds, { permits }: Pick<Hold, 'permits'>): TimeoutError =>
+  timeoutError(permits.title, timeout, permits.state())
 
 // What the line calls: functions of the hold, so that none is made for each lock or wait.
 const give = (hold: Hold): Lease | undefined => {
   const { permits, weight } = hold
   return weight > permits.available ? undefined : permits.grant(hold, performance.now())
 }
-const late = (timeout: Milliseconds, { permits }: Hold): unknown => permits.timeoutError(timeout)
 const line = {
   onLeave: (hold: Hold): void => {
     observer?.left(hold)
