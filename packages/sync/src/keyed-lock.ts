@@ -235,7 +235,14 @@ function untilLost<R>(body: Body<R>): Body<R> {
   return (lease, token) => {
     // A source, to be closed: what `any` derives would hang on the caller's token once body has read its `signal`.
     const source = new CancellationTokenSource({ signal: [token, (lease as RemoteLease).signal] })
-    return ending(() => body(lease, source.token), { release: () => source.close() })
+    const { token: held } = source
+    return ending(
+      () => {
+        held.throwIfCancelled() // it may be lost already
+        return body(lease, held)
+      },
+      { release: () => source.close() },
+    )
   }
 }
 
