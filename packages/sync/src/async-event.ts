@@ -8,7 +8,7 @@ import {
 } from '@uno-async/core'
 import { exact, titleOf } from './internal/messages.js'
 import { nothing } from './internal/nothing.js'
-import { checkBoolean, checkName } from './options.js'
+import { checkBoolean, checkString } from './options.js'
 
 let ids = 0
 
@@ -34,8 +34,8 @@ export class AsyncEvent {
 
   /** @throws TypeError */
   constructor(options?: { name?: string | undefined; set?: boolean | undefined }) {
-    const { name, set = false } = checkOptions(options)
-    this.name = checkName(name)
+    const { name = '', set = false } = checkOptions(options)
+    this.name = checkString('name', name)
     if (checkBoolean('set', set)) this.set()
   }
 

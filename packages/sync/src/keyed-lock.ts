@@ -16,7 +16,7 @@ import { type Closed, closedError, exact, titleOf } from './internal/messages.js
 import { late } from './internal/permits.js'
 import { acquire, type Body, ending, run, soon } from './internal/run.js'
 import type { LockBackend, RemoteLease } from './lock-backend.js'
-import { checkCount, checkName, type QueueOptions } from './options.js'
+import { checkCount, checkString, type QueueOptions } from './options.js'
 
 let order = 0
 
@@ -72,8 +72,9 @@ export class KeyedLock<K = string> implements Disposable {
    * @throws TypeError, RangeError
    */
   constructor(options?: QueueOptions & { backend?: LockBackend | undefined }) {
-    const { name, maxWaiting = Infinity, backend } = checkOptions(options)
-    this.#options = { name: checkName(name), maxWaiting: checkCount('maxWaiting', maxWaiting) }
+    const { name = '', maxWaiting = Infinity, backend } = checkOptions(options)
+    checkString('name', name)
+    this.#options = { name, maxWaiting: checkCount('maxWaiting', maxWaiting) }
     if (backend !== undefined && typeof backend?.acquire !== 'function') {
       throw badValue('backend', 'an object with acquire()', backend, TypeError)
     }

@@ -87,9 +87,8 @@ export class Limiter implements Disposable, AsyncDisposable {
                 signal: [signal, CancellationToken.current], // task's replaces it
                 timeout,
                 name: label ?? title,
-                ...(label === undefined && {
-                  message: `${title} timed out after ${exact(timeout)}`,
-                }),
+                message:
+                  label === undefined ? `${title} timed out after ${exact(timeout)}` : undefined,
                 ref: true,
               })
               return closing(source, task)

@@ -20,7 +20,7 @@ import { Bucket, type Rate, Window } from './internal/rate.js'
 import { due, RateRequest, refusal } from './internal/rate-request.js'
 import { acquire, run } from './internal/run.js'
 import { Store, type StoreDecision } from './internal/store.js'
-import { checkCount, checkName, checkString } from './options.js'
+import { checkCount, checkString } from './options.js'
 import type { RateDecision, RateLimiterOptions } from './rate-limiter-options.js'
 
 /**
@@ -60,8 +60,8 @@ export class RateLimiter implements Disposable {
 
   /** @throws TypeError, RangeError */
   constructor(options: RateLimiterOptions) {
-    const { name, algorithm = 'token-bucket', maxWaiting = Infinity } = checkOptions(options)
-    this.name = checkName(name)
+    const { name = '', algorithm = 'token-bucket', maxWaiting = Infinity } = checkOptions(options)
+    this.name = checkString('name', name)
     this.#title = titleOf('RateLimiter', this.name)
     this.#maxWaiting = checkCount('maxWaiting', maxWaiting)
     if (algorithm !== 'token-bucket' && algorithm !== 'sliding-window') {

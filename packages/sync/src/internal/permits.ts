@@ -13,7 +13,7 @@ import {
   type WaitOptions,
   WaitQueue,
 } from '@uno-async/core'
-import { checkCount, checkName, checkString, type QueueOptions } from '../options.js'
+import { checkCount, checkString, type QueueOptions } from '../options.js'
 import { turnNow } from './clock.js'
 import { Hold } from './hold.js'
 import { type Closed, closedError, span, timeoutError, titleOf } from './messages.js'
@@ -47,10 +47,10 @@ export class Permits {
   //   I3  a hold is among the holders from its grant until it and all that re-entered it are released
 
   constructor(kind: string, capacity: number, options?: QueueOptions) {
-    const { name, maxWaiting = Infinity } = checkOptions(options)
+    const { name = '', maxWaiting = Infinity } = checkOptions(options)
     this.kind = kind
     this.capacity = capacity
-    this.name = checkName(name)
+    this.name = checkString('name', name)
     this.maxWaiting = checkCount('maxWaiting', maxWaiting)
   }
 

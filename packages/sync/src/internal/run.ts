@@ -125,5 +125,4 @@ export function ending<R>(
 }
 
 export const isThenable = <T>(value: T | PromiseLike<T>): value is PromiseLike<T> =>
-  value instanceof Promise ||
   typeof (value as PromiseLike<T> | null | undefined)?.then === 'function'
