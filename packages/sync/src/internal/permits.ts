@@ -118,11 +118,15 @@ export class Permits {
     return new Hold(this, weight ?? 1, label)
   }
 
+  has(weight: number): boolean {
+    return !this.paused && weight <= this.available
+  }
+
   /** Is there enough, and nobody ahead? */
   fits(weight: number, priority: number): boolean {
     const { queue } = this
     if (queue?.size) this.pump() // who is cancelled, but was not told yet, is in nobody's way
-    if (this.paused || weight > this.available) return false
+    if (!this.has(weight)) return false
     const head = queue?.size ? queue.head : undefined
     return !head || priority > head.priority
   }
@@ -156,8 +160,7 @@ export class Permits {
 
   /** Hands over what is free, in order. */
   pump(): void {
-    const { queue } = this
-    if (queue && !this.paused) while (this.available > 0 && queue.offer(give)) {}
+    while (this.queue?.offer(give)) {}
     if (!this.busy) this.idle()
   }
 
@@ -227,7 +230,7 @@ export const late = (timeout: Milliseconds, { permits }: Pick<Hold, 'permits'>):
 // What the line calls: functions of the hold, so that none is made for each lock or wait.
 const give = (hold: Hold): Lease | undefined => {
   const { permits, weight } = hold
-  return weight > permits.available ? undefined : permits.grant(hold, performance.now())
+  return permits.has(weight) ? permits.grant(hold, performance.now()) : undefined
 }
 const line = {
   onLeave: (hold: Hold): void => {
