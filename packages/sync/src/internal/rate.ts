@@ -1,7 +1,7 @@
 import { badValue, checkInteger, type Milliseconds } from '@uno-async/core'
 
 /** How much, as given; what is left out stays as it is. */
-export interface RateChange {
+interface RateChange {
   limit?: number | undefined
   interval?: Milliseconds | undefined
   burst?: number | undefined
