@@ -120,7 +120,7 @@ export class KeyedLock<K = string> implements Disposable {
   /**
    * Holds the key, or all of these keys, while body runs, in the context of who called.
    *
-   * @throws what `acquire` rejects with; what body throws
+   * @throws what `acquire` rejects with; what a lease was lost with before body was called; what body throws
    */
   run<R>(
     key: K | readonly K[],
