@@ -6,9 +6,9 @@ import {
   type WaitOptions,
   WaitQueue,
 } from '@uno-async/core'
-import { exact } from './internal/clock.js'
+import { exact, titleOf } from './internal/messages.js'
 import { nothing } from './internal/nothing.js'
-import { checkBoolean, checkName } from './options.js'
+import { checkBoolean, checkString } from './options.js'
 
 let ids = 0
 
@@ -34,8 +34,8 @@ export class AsyncEvent {
 
   /** @throws TypeError */
   constructor(options?: { name?: string | undefined; set?: boolean | undefined }) {
-    const { name, set = false } = checkOptions(options)
-    this.name = checkName(name)
+    const { name = '', set = false } = checkOptions(options)
+    this.name = checkString('name', name)
     if (checkBoolean('set', set)) this.set()
   }
 
@@ -102,7 +102,7 @@ export class AsyncEvent {
   }
 
   readonly #late = (timeout: Milliseconds): TimeoutError => {
-    const operation = this.name ? `AsyncEvent "${this.name}"` : 'AsyncEvent'
+    const operation = titleOf('AsyncEvent', this.name)
     return new TimeoutError(`${operation} was not set within ${exact(timeout)}`, {
       timeout,
       operation,

@@ -49,7 +49,7 @@ export class AsyncSemaphore implements Disposable, AsyncDisposable {
 
   /** `capacity` minus what is held: below 0 while more is held than a capacity that shrank. */
   get available(): number {
-    return this.#permits.capacity - this.#permits.held
+    return this.#permits.available
   }
 
   /** How many wait. */

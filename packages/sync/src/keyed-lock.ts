@@ -4,20 +4,19 @@ import {
   type Cancellation,
   CancellationToken,
   CancellationTokenSource,
-  ClosedError,
   checkMilliseconds,
   checkOptions,
   type Lease,
   type Milliseconds,
-  report,
   type Snapshot,
 } from '@uno-async/core'
-import { Bundle, RemoteBundle, runHoldingAll } from './internal/bundle.js'
-import { exact } from './internal/clock.js'
-import { LockPermits } from './internal/lock-permits.js'
-import { acquire, type Body, ending, run } from './internal/run.js'
+import { Bundle, RemoteBundle } from './internal/bundle.js'
+import { LockPermits, runHolding } from './internal/lock-permits.js'
+import { type Closed, closedError, exact, titleOf } from './internal/messages.js'
+import { late } from './internal/permits.js'
+import { acquire, type Body, ending, run, soon } from './internal/run.js'
 import type { LockBackend, RemoteLease } from './lock-backend.js'
-import { checkCount, checkName, type QueueOptions } from './options.js'
+import { checkCount, checkString, type QueueOptions } from './options.js'
 
 let order = 0
 
@@ -66,15 +65,16 @@ export class KeyedLock<K = string> implements Disposable {
   readonly #backend: LockBackend | undefined
   readonly #keys = new Map<K, KeyPermits<K>>()
   readonly #closing = new CancellationTokenSource() // ends the waits for the backend
-  #closed: { reason: unknown } | undefined
+  #closed: Closed | undefined
 
   /**
    * @param options - `name`; `maxWaiting`: for each key, default `Infinity`; `backend`: keys have to be strings then
    * @throws TypeError, RangeError
    */
   constructor(options?: QueueOptions & { backend?: LockBackend | undefined }) {
-    const { name, maxWaiting = Infinity, backend } = checkOptions(options)
-    this.#options = { name: checkName(name), maxWaiting: checkCount('maxWaiting', maxWaiting) }
+    const { name = '', maxWaiting = Infinity, backend } = checkOptions(options)
+    checkString('name', name)
+    this.#options = { name, maxWaiting: checkCount('maxWaiting', maxWaiting) }
     if (backend !== undefined && typeof backend?.acquire !== 'function') {
       throw badValue('backend', 'an object with acquire()', backend, TypeError)
     }
@@ -114,13 +114,13 @@ export class KeyedLock<K = string> implements Disposable {
         TypeError,
       )
     }
-    return this.#closed ? undefined : this.#of(key, (permits) => permits.tryEnter(options))
+    return this.#of(key, (permits) => permits.tryEnter(options))
   }
 
   /**
    * Holds the key, or all of these keys, while body runs, in the context of who called.
    *
-   * @throws what `acquire` rejects with; what body throws
+   * @throws what `acquire` rejects with; what a lease was lost with before body was called; what body throws
    */
   run<R>(
     key: K | readonly K[],
@@ -129,7 +129,7 @@ export class KeyedLock<K = string> implements Disposable {
   ): Promise<Awaited<R>> {
     const door = { enter: (o?: AcquireOptions) => this.#enter(key, o) }
     const guarded = this.#backend && typeof body === 'function' ? untilLost(body) : body
-    return run(door, guarded, options, runHoldingAll)
+    return run(door, guarded, options, runHolding)
   }
 
   /** Who holds the key, who waits for it; undefined if nobody does. */
@@ -139,9 +139,9 @@ export class KeyedLock<K = string> implements Disposable {
 
   /** Rejects who waits and whoever comes with a ClosedError caused by `reason`; holders finish. Idempotent. */
   close(reason?: unknown): void {
-    this.#closed ??= { reason }
+    const closed = (this.#closed ??= { reason })
     for (const permits of [...this.#keys.values()]) permits.close(reason)
-    this.#closing.cancel(this.#closedError())
+    this.#closing.cancel(closedError(this.#title, closed))
   }
 
   [Symbol.dispose](): void {
@@ -169,7 +169,7 @@ export class KeyedLock<K = string> implements Disposable {
     let permits = this.#keys.get(key)
     if (!permits) {
       permits = new KeyPermits(this.#keys, key, this.#options)
-      if (this.#closed) permits.close(this.#closed.reason)
+      permits.closed = this.#closed
     }
     permits.pins++
     return permits
@@ -180,7 +180,7 @@ export class KeyedLock<K = string> implements Disposable {
     const { signal } = given
     const deadline = performance.now() + checkMilliseconds('timeout', timeout)
     CancellationToken.from(signal).throwIfCancelled()
-    if (this.#closed) throw this.#closedError()
+    if (this.#closed) throw closedError(this.#title, this.#closed)
     const backend = this.#backend
     if (backend) for (const key of keys) checkKey(key)
     const all = keys.map((key) => this.#pin(key)).sort((a, b) => a.order - b.order)
@@ -189,12 +189,12 @@ export class KeyedLock<K = string> implements Disposable {
     const remote: RemoteLease[] = []
     try {
       // All at once, while this is still the flow that called.
-      for (const permits of all) permits.refuseDeadlock()
+      for (const permits of all) permits.mine()
       for (const permits of all) {
-        const lease = permits.line({
+        const lease = permits.enter({
           ...given,
           timeout: timeout && Math.max(0, deadline - performance.now()),
-          onTimeout: () => permits.timeoutError(timeout),
+          onTimeout: (_, hold) => late(timeout, hold),
         })
         local.push(lease instanceof Promise ? await lease : lease)
       }
@@ -227,26 +227,7 @@ export class KeyedLock<K = string> implements Disposable {
   }
 
   get #title(): string {
-    return this.name ? `KeyedLock "${this.name}"` : 'KeyedLock'
-  }
-
-  #closedError(): ClosedError {
-    return new ClosedError(`${this.#title} is closed`, { cause: this.#closed?.reason })
-  }
-}
-
-/** A lease that nobody waits for any more goes back when it comes. */
-async function soon(token: CancellationToken, lease: Promise<RemoteLease>): Promise<RemoteLease> {
-  try {
-    return await token.race(lease)
-  } catch (error) {
-    lease
-      .then(
-        (late) => late.release(),
-        () => {},
-      )
-      .catch(report)
-    throw error
+    return titleOf('KeyedLock', this.name)
   }
 }
 
@@ -255,7 +236,14 @@ function untilLost<R>(body: Body<R>): Body<R> {
   return (lease, token) => {
     // A source, to be closed: what `any` derives would hang on the caller's token once body has read its `signal`.
     const source = new CancellationTokenSource({ signal: [token, (lease as RemoteLease).signal] })
-    return ending(() => body(lease, source.token), { release: () => source.close() })
+    const { token: held } = source
+    return ending(
+      () => {
+        held.throwIfCancelled() // it may be lost already
+        return body(lease, held)
+      },
+      { release: () => source.close() },
+    )
   }
 }
 

@@ -10,7 +10,7 @@ import {
   type Snapshot,
   type WaitOptions,
 } from '@uno-async/core'
-import { exact } from './internal/clock.js'
+import { exact } from './internal/messages.js'
 import { Permits } from './internal/permits.js'
 import { acquire, closing, run } from './internal/run.js'
 import { checkCount, type QueueOptions } from './options.js'
@@ -28,16 +28,13 @@ import { checkCount, type QueueOptions } from './options.js'
  */
 export class Limiter implements Disposable, AsyncDisposable {
   readonly #permits: Permits
-  #limit: number
-  #paused = false // then there are no permits
 
   /**
    * @param limit - an integer >= 0, or `Infinity`; with 0 everybody waits until it grows
    * @throws TypeError, RangeError
    */
   constructor(limit: number, options?: QueueOptions) {
-    this.#limit = checkCount('limit', limit)
-    this.#permits = new Permits('Limiter', limit, options)
+    this.#permits = new Permits('Limiter', checkCount('limit', limit), options)
   }
 
   /** As given; '' by default. */
@@ -47,12 +44,12 @@ export class Limiter implements Disposable, AsyncDisposable {
 
   /** How many may run at once. More start who waits at once; fewer stop nobody. */
   get limit(): number {
-    return this.#limit
+    return this.#permits.capacity
   }
 
   set limit(limit: number) {
-    this.#limit = checkCount('limit', limit)
-    this.#apply()
+    this.#permits.capacity = checkCount('limit', limit)
+    this.#permits.pump()
   }
 
   /** How many run. */
@@ -90,9 +87,8 @@ export class Limiter implements Disposable, AsyncDisposable {
                 signal: [signal, CancellationToken.current], // task's replaces it
                 timeout,
                 name: label ?? title,
-                ...(label === undefined && {
-                  message: `${title} timed out after ${exact(timeout)}`,
-                }),
+                message:
+                  label === undefined ? `${title} timed out after ${exact(timeout)}` : undefined,
                 ref: true,
               })
               return closing(source, task)
@@ -126,14 +122,13 @@ export class Limiter implements Disposable, AsyncDisposable {
 
   /** Starts nobody any more until `resume()`; who runs goes on. */
   pause(): void {
-    this.#paused = true
-    this.#apply()
+    this.#permits.paused = true
   }
 
   /** Goes on after `pause()`. */
   resume(): void {
-    this.#paused = false
-    this.#apply()
+    this.#permits.paused = false
+    this.#permits.pump()
   }
 
   /** Rejects everybody who waits with `reason` if it is an Error, else with a CancelledError caused by it; how many. */
@@ -148,9 +143,7 @@ export class Limiter implements Disposable, AsyncDisposable {
 
   /** Who runs, who waits: plain data, fresh each time. */
   inspect(): Snapshot {
-    const snapshot = this.#permits.inspect()
-    const capacity = this.#limit
-    return { ...snapshot, capacity, available: capacity - this.active }
+    return this.#permits.inspect()
   }
 
   /** Rejects who waits and whoever comes with a ClosedError caused by `reason`; who runs goes on. Idempotent. */
@@ -166,10 +159,5 @@ export class Limiter implements Disposable, AsyncDisposable {
   [Symbol.asyncDispose](): Promise<void> {
     this.close()
     return this.whenIdle()
-  }
-
-  #apply(): void {
-    this.#permits.capacity = this.#paused ? 0 : this.#limit
-    this.#permits.pump()
   }
 }

@@ -8,10 +8,6 @@ export interface QueueOptions {
   maxWaiting?: number | undefined
 }
 
-export function checkName(name: unknown): string {
-  return name === undefined ? '' : checkString('name', name)
-}
-
 export function checkString(option: string, value: unknown): string {
   if (typeof value === 'string') return value
   throw badValue(option, 'a string', value, TypeError)

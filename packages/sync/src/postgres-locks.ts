@@ -1,8 +1,8 @@
-import { badValue, CancellationToken, delay } from '@uno-async/core'
-import { ignore, poll, RemoteHold } from './internal/remote-hold.js'
+import { badValue, type CancellationToken, delay } from '@uno-async/core'
+import { poll, RemoteHold } from './internal/remote-hold.js'
+import { ignore, within } from './internal/run.js'
 import type { LockBackend } from './lock-backend.js'
 import { checkString } from './options.js'
-import { timeout } from './timeout.js'
 
 /** What is needed of a connection: a `Client` of pg. */
 export interface PostgresConnection {
@@ -175,7 +175,7 @@ class Session {
       }
       // A pool has another connection. A client of the user's may still answer.
       const patience = this.#connection.release ? 2 * HEARTBEAT : Infinity
-      return timeout(patience, SILENT, ask, { signal: CancellationToken.none })
+      return within(patience, SILENT, ask)
     })
     this.#last = answer.catch(ignore)
     return answer
@@ -187,9 +187,7 @@ class Session {
     try {
       for (;;) {
         await delay(HEARTBEAT, { signal: hold.over, unref: true })
-        await timeout(HEARTBEAT, SILENT, () => this.#query('SELECT 1', []), {
-          signal: CancellationToken.none,
-        }).catch(end)
+        await within(HEARTBEAT, SILENT, () => this.#query('SELECT 1', [])).catch(end)
       }
     } catch {
       // it is over

@@ -4,26 +4,23 @@ import {
   type Cancellation,
   CancellationToken,
   CancellationTokenSource,
-  ClosedError,
   checkFunction,
   checkInteger,
   checkMilliseconds,
   checkOptions,
-  delay,
   type Lease,
   type Milliseconds,
   QueueFullError,
   RateLimitError,
   type Snapshot,
-  TimeoutError,
   WaitQueue,
 } from '@uno-async/core'
-import { exact, span } from './internal/clock.js'
-import { Bucket, checkRate, type Rate, Window } from './internal/rate.js'
+import { type Closed, closedError, span, timeoutError, titleOf } from './internal/messages.js'
+import { Bucket, type Rate, Window } from './internal/rate.js'
 import { due, RateRequest, refusal } from './internal/rate-request.js'
 import { acquire, run } from './internal/run.js'
 import { Store, type StoreDecision } from './internal/store.js'
-import { checkCount, checkName, checkString } from './options.js'
+import { checkCount, checkString } from './options.js'
 import type { RateDecision, RateLimiterOptions } from './rate-limiter-options.js'
 
 /**
@@ -44,14 +41,13 @@ import type { RateDecision, RateLimiterOptions } from './rate-limiter-options.js
 export class RateLimiter implements Disposable {
   /** As given; '' by default. */
   readonly name: string
+  readonly #title: string
   readonly #rate: Rate
-  readonly #strict: boolean // a sliding window
   readonly #store: Store | undefined
   readonly #maxWaiting: number
   readonly #queue: WaitQueue<Lease | Promise<Lease>, RateRequest>
   readonly #queued = new Map<number, number>() // what those who wait cost, by priority
   readonly #door = { enter: (o?: AcquireOptions) => this.#enter(o) }
-  #burst: number | undefined // as given
   #paused = 0 // nobody goes before
   #next = 0 // nor does whoever wants as much as the store refused
   #refused = 0 // how much that was
@@ -60,27 +56,19 @@ export class RateLimiter implements Disposable {
   #alarm = Infinity // when the timer wakes the line
   #last = 0 // the clock when last read
   #skew = 0 // how far it went back, or timers ahead of it
-  #closed: { reason: unknown } | undefined
+  #closed: Closed | undefined
 
   /** @throws TypeError, RangeError */
   constructor(options: RateLimiterOptions) {
-    const {
-      name,
-      algorithm = 'token-bucket',
-      limit,
-      interval = 1_000,
-      burst,
-      maxWaiting = Infinity,
-    } = checkOptions(options)
-    this.name = checkName(name)
+    const { name = '', algorithm = 'token-bucket', maxWaiting = Infinity } = checkOptions(options)
+    this.name = checkString('name', name)
+    this.#title = titleOf('RateLimiter', this.name)
     this.#maxWaiting = checkCount('maxWaiting', maxWaiting)
-    this.#strict = algorithm === 'sliding-window'
-    if (!this.#strict && algorithm !== 'token-bucket') {
+    if (algorithm !== 'token-bucket' && algorithm !== 'sliding-window') {
       throw badValue('algorithm', "'token-bucket' or 'sliding-window'", algorithm, TypeError)
     }
-    const most = checkRate(this.#strict, limit, interval, burst)
-    this.#rate = this.#strict ? new Window(limit, interval) : new Bucket(limit, interval, most)
-    this.#burst = burst
+    this.#rate = algorithm === 'token-bucket' ? new Bucket() : new Window()
+    this.#rate.update(checkOptions(options), this.#clock())
     const store = new Store(options, this.#title) // looks at the options in any case
     this.#store = options.store === undefined ? undefined : store
     this.#queue = new WaitQueue({
@@ -117,9 +105,9 @@ export class RateLimiter implements Disposable {
     const cost = this.#cost(wanted)
     const token = CancellationToken.from(signal)
     token.throwIfCancelled()
+    if (!this.#store || this.#closed) return this.#decide(cost)
     const now = this.#clock()
     const next = this.#turn(this.#queue.head ?? { cost: 0 })
-    if (!this.#store || this.#closed) return this.#decide(cost)
     if (this.waiting || next > now) return refusal(Math.max(1, next - now))
     const { allowed, remaining, retryAfter } = await token.race(this.#ask(this.#store, cost))
     return { allowed, remaining, retryAfter }
@@ -153,15 +141,7 @@ export class RateLimiter implements Disposable {
     interval?: Milliseconds | undefined
     burst?: number | undefined
   }): void {
-    const rate = this.#rate
-    const {
-      limit = rate.limit,
-      interval = rate.interval,
-      burst = this.#burst,
-    } = checkOptions(options)
-    const most = checkRate(this.#strict, limit, interval, burst)
-    rate.update(limit, interval, most, this.#clock())
-    this.#burst = burst
+    this.#rate.update(checkOptions(options), this.#clock())
     this.#pump()
   }
 
@@ -192,10 +172,10 @@ export class RateLimiter implements Disposable {
 
   /** Rejects who waits and whoever comes with a ClosedError caused by `reason`. Idempotent. */
   close(reason?: unknown): void {
-    this.#closed ??= { reason }
+    const closed = (this.#closed ??= { reason })
     this.#queue.rejectAll((request: RateRequest) => {
       this.#leave(request)
-      return this.#closedError()
+      return closedError(this.#title, closed)
     })
     this.#pump()
   }
@@ -221,16 +201,13 @@ export class RateLimiter implements Disposable {
   #decide(cost: number): RateDecision {
     if (this.#closed) return refusal(Infinity)
     if (this.waiting) this.#pump() // who is cancelled, but was not told yet, is in nobody's way
-    const ahead = this.#ahead(0)
-    if (!ahead) return this.#local(cost)
-    const now = this.#clock()
-    return refusal(this.#rate.turn(ahead + cost, Math.max(this.#paused, now)) - now, this.available)
+    return this.#local(cost, this.#ahead(0))
   }
 
-  #local(cost: number): RateDecision {
+  #local(cost: number, ahead = 0): RateDecision {
     const now = this.#clock()
-    const wait = this.#rate.turn(cost, Math.max(this.#paused, now)) - now
-    if (wait > 0) return refusal(wait, this.available)
+    const wait = this.#rate.turn(ahead + cost, Math.max(this.#paused, now)) - now
+    if (ahead || wait > 0) return refusal(wait, this.available)
     this.#rate.take(cost, now)
     return { allowed: true, remaining: this.#rate.available(now), retryAfter: 0 }
   }
@@ -245,7 +222,7 @@ export class RateLimiter implements Disposable {
     if (label !== undefined) checkString('label', label)
     const token = CancellationToken.from(signal)
     token.throwIfCancelled()
-    if (this.#closed) throw this.#closedError()
+    if (this.#closed) throw closedError(this.#title, this.#closed)
     if (this.waiting) this.#pump()
     const now = this.#clock()
     const start = Math.max(this.#paused, now)
@@ -260,7 +237,9 @@ export class RateLimiter implements Disposable {
     }
     const deadline = Math.min(now + timeout, token.deadline + this.#skew)
     const request = new RateRequest(cost, priority, label, deadline)
-    if (turn > deadline || (!timeout && (ahead || !store))) throw this.#limited(turn - now)
+    if (turn > deadline || (!timeout && (ahead || !store))) {
+      throw this.#limited(Math.max(store ? 1 : 0, turn - now))
+    }
     if (timeout && this.waiting >= this.#maxWaiting) {
       throw new QueueFullError(`${this.#title} is full: ${this.waiting} waiting`)
     }
@@ -272,9 +251,7 @@ export class RateLimiter implements Disposable {
       tag: request,
       onTimeout: (after) => {
         this.#pump() // it may be its turn at this very moment
-        const operation = this.#title
-        const message = `${operation} timed out after ${exact(after)}: ${this.waiting} waiting`
-        return new TimeoutError(message, { timeout: after, operation })
+        return timeoutError(this.#title, after, `${this.waiting} waiting`)
       },
     })
     this.#pump()
@@ -308,19 +285,15 @@ export class RateLimiter implements Disposable {
     const turn = head ? this.#turn(head) : Infinity
     if (turn === this.#alarm) return
     this.#alarm = turn
-    this.#timer?.cancel()
-    this.#timer = undefined
+    this.#timer?.close()
     if (turn === Infinity) return
-    const timer = (this.#timer = new CancellationTokenSource())
-    delay(Math.max(0, turn - this.#clock()), { signal: timer.token }).then(
-      () => {
-        if (timer !== this.#timer) return
-        this.#skew += Math.max(0, turn - this.#clock()) // timers may be driven without the clock
-        this.#alarm = Infinity
-        this.#pump()
-      },
-      () => {},
-    )
+    const timeout = Math.max(0, turn - this.#clock())
+    this.#timer = new CancellationTokenSource({ timeout, ref: true })
+    this.#timer.token.onCancelled(() => {
+      this.#skew += Math.max(0, turn - this.#clock()) // timers may be driven without the clock
+      this.#alarm = Infinity
+      this.#pump()
+    })
   }
 
   #turn({ cost }: { readonly cost: number }): number {
@@ -385,16 +358,8 @@ export class RateLimiter implements Disposable {
     return decision
   }
 
-  get #title(): string {
-    return this.name ? `RateLimiter "${this.name}"` : 'RateLimiter'
-  }
-
   #limited(wait: Milliseconds, cause?: unknown): RateLimitError {
     const message = `${this.#title}: not before ${span(wait)}`
     return new RateLimitError(message, { retryAfter: due(wait), cause })
-  }
-
-  #closedError(): ClosedError {
-    return new ClosedError(`${this.#title} is closed`, { cause: this.#closed?.reason })
   }
 }

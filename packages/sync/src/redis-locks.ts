@@ -6,7 +6,8 @@ import {
   delay,
   type Milliseconds,
 } from '@uno-async/core'
-import { ignore, poll, RemoteHold } from './internal/remote-hold.js'
+import { poll, RemoteHold } from './internal/remote-hold.js'
+import { ignore } from './internal/run.js'
 import type { LockBackend } from './lock-backend.js'
 import { checkString } from './options.js'
 

@@ -73,7 +73,7 @@ export function watchPrimitives(options: WatchOptions): WatchedPrimitives {
   checkBoolean('stacks', stacks)
   checkFunction('onWarning', onWarning)
   if (observer) throw new Error('Somebody watches already: dispose that watch first')
-  const watch = new Watch(slowHold, slowWait, stacks, onWarning)
+  const watch = new Watch({ slowHold, slowWait, stacks, onWarning })
   observe(watch)
   return {
     snapshots: () => watch.snapshots(),
@@ -81,6 +81,8 @@ export function watchPrimitives(options: WatchOptions): WatchedPrimitives {
     [Symbol.dispose]: () => watch.dispose(),
   }
 }
+
+type Settings = { readonly [K in keyof WatchOptions]-?: NonNullable<WatchOptions[K]> }
 
 /** What is known of a request, from the first time it was seen until it is over. */
 interface Trace {
@@ -111,10 +113,7 @@ class WatchedLease implements Lease {
 }
 
 class Watch implements Observer {
-  readonly #slowHold: Milliseconds
-  readonly #slowWait: Milliseconds
-  readonly #stacks: boolean
-  readonly #onWarning: WatchOptions['onWarning']
+  readonly #options: Settings
   readonly #waiting = new Map<Hold, Trace>()
   readonly #holding = new Map<Hold, Trace>()
   readonly #lost = new FinalizationRegistry<Hold>((hold) => {
@@ -122,22 +121,14 @@ class Watch implements Observer {
     if (trace && hold.held) this.#warn('lost-lease', hold, trace)
   })
 
-  constructor(
-    slowHold: Milliseconds,
-    slowWait: Milliseconds,
-    stacks: boolean,
-    onWarning: WatchOptions['onWarning'],
-  ) {
-    this.#slowHold = slowHold
-    this.#slowWait = slowWait
-    this.#stacks = stacks
-    this.#onWarning = onWarning
+  constructor(options: Settings) {
+    this.#options = options
   }
 
   waiting(hold: Hold): void {
     const trace = this.#trace()
     this.#waiting.set(hold, trace)
-    this.#alarm(hold, trace, this.#slowWait, 'slow-wait')
+    this.#alarm(hold, trace, this.#options.slowWait, 'slow-wait')
     if (this.#inCircle(hold, trace)) this.#warn('deadlock', hold, trace)
   }
 
@@ -150,7 +141,7 @@ class Watch implements Observer {
     const trace = this.#waiting.get(hold) ?? this.#trace()
     this.left(hold)
     this.#holding.set(hold, trace)
-    this.#alarm(hold, trace, this.#slowHold, 'slow-hold')
+    this.#alarm(hold, trace, this.#options.slowHold, 'slow-hold')
     const lease = new WatchedLease(hold)
     this.#lost.register(lease, hold, hold)
     return lease
@@ -176,7 +167,7 @@ class Watch implements Observer {
   }
 
   #trace(): Trace {
-    const stack = this.#stacks ? new Error('asked for here').stack : undefined
+    const stack = this.#options.stacks ? new Error('asked for here').stack : undefined
     return { stack, flow: holding(), alarm: undefined }
   }
 
@@ -202,7 +193,8 @@ class Watch implements Observer {
   #warn(kind: PrimitiveWarning['kind'], hold: Hold, { stack }: Trace): void {
     try {
       const snapshot = hold.permits.inspect()
-      this.#onWarning(stack === undefined ? { kind, snapshot } : { kind, snapshot, stack })
+      const { onWarning } = this.#options
+      onWarning(stack === undefined ? { kind, snapshot } : { kind, snapshot, stack })
     } catch (error) {
       report(error)
     }

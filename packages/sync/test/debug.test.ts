@@ -1,7 +1,7 @@
 import type { Lease } from '@uno-async/core'
 import { AsyncLock, AsyncSemaphore, KeyedLock, Limiter } from '@uno-async/sync'
 import { type PrimitiveWarning, watchPrimitives } from '@uno-async/sync/debug'
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { afterEach, assert, beforeEach, describe, expect, it, vi } from 'vitest'
 import { flush } from './contract.js'
 
 beforeEach(() => void vi.useFakeTimers())
@@ -81,6 +81,18 @@ describe('watchPrimitives', () => {
     await vi.advanceTimersByTimeAsync(100)
     expect(watched.warnings).toEqual([])
     expect(watched.snapshots()).toEqual([])
+  })
+
+  it('does not list who never came into the line', async () => {
+    using watched = watch({ slowWait: 50 })
+    const lock = new AsyncLock()
+    const lease = await lock.acquire()
+    const deaf = { aborted: false, addEventListener: () => assert.fail('deaf') } as never
+    await expect(lock.acquire({ signal: deaf })).rejects.toThrow('deaf')
+    lease.release()
+    expect(watched.snapshots()).toEqual([])
+    await vi.advanceTimersByTimeAsync(50)
+    expect(watched.warnings).toEqual([])
   })
 
   it('warns of flows that wait for each other in a circle', async () => {

@@ -1,5 +1,18 @@
-import { AsyncVariable, CancellationTokenSource, type Lease, TimeoutError } from '@uno-async/core'
-import { AsyncEvent, AsyncLock, AsyncSemaphore, DeadlockError, Limiter } from '@uno-async/sync'
+import {
+  AsyncVariable,
+  CancellationTokenSource,
+  ClosedError,
+  type Lease,
+  TimeoutError,
+} from '@uno-async/core'
+import {
+  AsyncEvent,
+  AsyncLock,
+  AsyncSemaphore,
+  DeadlockError,
+  Limiter,
+  RateLimiter,
+} from '@uno-async/sync'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { flush } from './contract.js'
 
@@ -48,6 +61,45 @@ describe('AsyncSemaphore', () => {
     light?.release()
     lease.release()
     await expect(heavy).rejects.toBeInstanceOf(TimeoutError)
+  })
+
+  it('counts nobody who is cancelled among those who wait at the head', async () => {
+    const source = new CancellationTokenSource()
+    const primitives = [
+      new AsyncLock({ maxWaiting: 1 }),
+      new AsyncSemaphore(1, { maxWaiting: 1 }),
+      new Limiter(1, { maxWaiting: 1 }),
+      new RateLimiter({ limit: 1, maxWaiting: 1 }),
+    ]
+    for (const one of primitives) await one.acquire()
+    const newcomers: Promise<unknown>[] = []
+    source.token.onCancelled(() => {
+      for (const one of primitives) newcomers.push(one.acquire().catch((error) => error))
+    })
+    const left = primitives.map((one) => one.acquire({ signal: source.token }))
+    source.cancel()
+    for (const each of left) await expect(each).rejects.toBe(source.token.error)
+    for (const one of primitives) {
+      expect(one.waiting).toBe(1)
+      one.close()
+    }
+    for (const each of newcomers) expect(await each).toBeInstanceOf(ClosedError)
+  })
+
+  it('does not stumble over a deadline that passes at any look at the clock', async () => {
+    for (let after = 1; after < 30; after++) {
+      const semaphore = new AsyncSemaphore(2)
+      const lease = semaphore.tryAcquire() as Lease
+      const { token } = new CancellationTokenSource({ timeout: after })
+      let now = performance.now()
+      const clock = vi.spyOn(performance, 'now').mockImplementation(() => now++)
+      const heavy = semaphore.acquire({ weight: 2, signal: token })
+      const light = semaphore.tryAcquire()
+      clock.mockRestore()
+      lease.release()
+      if (light) await expect(heavy).rejects.toBeInstanceOf(TimeoutError)
+      else (await heavy).release()
+    }
   })
 
   it('serves a heavy request under a stream of light ones', async () => {

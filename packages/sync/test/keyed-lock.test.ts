@@ -159,6 +159,28 @@ it('is held no more once it was lost, and kept from those here until the release
   expect((await next).held).toBe(true)
 })
 
+it('runs nothing under a lock that was lost while it waited for another', async () => {
+  const [first, second] = [new AbortController(), new AbortController()]
+  let grant = (): void => {}
+  const lease = { token: 1n, released: Promise.resolve(), release: vi.fn(() => true) }
+  const acquire = async (key: string) => {
+    if (key === 'b') await new Promise<void>((resolve) => (grant = resolve))
+    return { ...lease, signal: (key === 'a' ? first : second).signal } as never
+  }
+  const lock = new KeyedLock({ backend: { acquire } })
+  const body = vi.fn()
+  const running = lock.run(['a', 'b'], body)
+  await flush()
+  const lost = new Error('lost')
+  first.abort(lost)
+  grant()
+  await expect(running).rejects.toBe(lost)
+  expect(body).not.toHaveBeenCalled()
+  await flush()
+  expect(lease.release).toHaveBeenCalledTimes(2)
+  expect(lock.size).toBe(0)
+})
+
 it('leaves no listener on the signal of who runs under a backend, whose body reads its own', async () => {
   const acquire = async () => {
     const { signal } = new AbortController()

@@ -572,6 +572,13 @@ describe('with a store', () => {
     expect(consume).toHaveBeenCalledTimes(2)
   })
 
+  it('never says never where only the store has failed', async () => {
+    const store = { consume: () => Promise.reject(new Error('down')) }
+    const failing = { store, storeFailure: 'reject', storeTimeout: Infinity } as const
+    const limiter = new RateLimiter({ limit: 9, ...failing })
+    expect(await limiter.check()).toEqual({ allowed: false, remaining: 0, retryAfter: 1_000 })
+  })
+
   it('can be given up while the store is asked', async () => {
     const store = { consume: () => new Promise(() => {}) } as unknown as RateLimitStore
     const limiter = new RateLimiter({ limit: 9, store })
@@ -610,6 +617,10 @@ describe('with a store that takes its time', () => {
     const limiter = new RateLimiter({ limit: 2, store: late(50) })
     const waiting = limiter.acquire()
     expect((await limiter.check()).retryAfter).toBeGreaterThan(0)
+    const once: Promise<unknown> = limiter
+      .acquire({ timeout: 0 })
+      .catch((error) => error.retryAfter)
+    expect(await once).toBeGreaterThan(0)
     await pass(50)
     expect((await waiting).held).toBe(true)
   })

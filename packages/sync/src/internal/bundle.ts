@@ -1,6 +1,5 @@
 import { CancellationToken, type Lease, report } from '@uno-async/core'
 import type { RemoteLease } from '../lock-backend.js'
-import { runHolding } from './lock-permits.js'
 
 /** Several leases as one. */
 export class Bundle implements Lease {
@@ -72,7 +71,3 @@ export class RemoteBundle extends Bundle implements RemoteLease {
     })
   }
 }
-
-/** Runs fn in a flow that holds all of these. */
-export const runHoldingAll = <R>(lease: Lease, fn: () => R): R =>
-  runHolding(lease, fn, lease instanceof Bundle ? lease.local : undefined)

@@ -37,8 +37,7 @@ export class Hold implements Lease {
 }
 
 /** The hold behind a lease, also where the lease handed out is a watched one. */
-export function holdOf(lease: Lease | undefined): Hold | undefined {
-  if (lease === undefined || lease instanceof Hold) return lease
-  const hold = (lease as { hold?: unknown } | null)?.hold
+export function holdOf(lease: Lease & { readonly hold?: unknown }): Hold | undefined {
+  const hold = lease instanceof Hold ? lease : lease?.hold
   return hold instanceof Hold ? hold : undefined
 }

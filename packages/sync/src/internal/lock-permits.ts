@@ -18,10 +18,13 @@ function stillHeld(hold: Hold | undefined): Hold | undefined {
   return hold
 }
 
-/** Runs fn in a flow that holds `lease`, too; or all of these, the last innermost. */
-export function runHolding<R>(lease: Lease, fn: () => R, all: readonly Lease[] = [lease]): R {
+/** Runs fn in a flow that holds `lease`, too; where it stands for several, these, the last innermost. */
+export function runHolding<R>(
+  lease: Lease & { readonly local?: readonly Lease[] },
+  fn: () => R,
+): R {
   let innermost = holding()
-  for (const each of all) {
+  for (const each of lease.local ?? [lease]) {
     const hold = holdOf(each)
     if (!hold) continue
     hold.parent = innermost
@@ -37,23 +40,13 @@ export class LockPermits extends Permits {
 
   override enter(options?: Request): Lease | Promise<Lease> {
     const held = options?.held
-    if (held === undefined && !this.reentrant) this.refuseDeadlock()
-    const mine = held === undefined ? this.mine() : this.own(held)
-    return mine ? nest(mine).line(options) : super.enter(options)
+    const mine = this.outer ? undefined : held === undefined ? this.mine() : this.own(held)
+    return mine ? nest(mine).enter(options) : super.enter(options)
   }
 
   override tryEnter(options?: { label?: string | undefined }): Lease | undefined {
     const mine = this.reentrant ? this.mine() : undefined
-    return mine ? nest(mine).tryLine(options) : super.tryEnter(options)
-  }
-
-  /** Enters without a look at who holds what. */
-  line(options?: Request): Lease | Promise<Lease> {
-    return super.enter(options)
-  }
-
-  tryLine(options?: { label?: string | undefined }): Lease | undefined {
-    return super.tryEnter(options)
+    return mine ? nest(mine).tryEnter(options) : super.tryEnter(options)
   }
 
   override idle(): void {
@@ -78,12 +71,18 @@ export class LockPermits extends Permits {
     return { ...super.describe(hold, now), depth }
   }
 
-  /** The innermost hold of this flow on this lock. */
+  /** The innermost hold of this flow on this lock, to enter once more. @throws DeadlockError where that is not allowed */
   mine(): Hold | undefined {
     if (!this.first) return undefined
-    let hold = holding()
-    while (hold && rootOf(hold) !== this) hold = hold.parent
-    return hold
+    const innermost = holding()
+    let mine = innermost
+    while (mine && rootOf(mine) !== this) mine = mine.parent
+    if (!mine || this.reentrant) return mine
+    const cycle = [this.title]
+    for (let hold = innermost; hold && hold !== mine; hold = hold.parent) {
+      cycle.unshift(hold.permits.title)
+    }
+    throw new DeadlockError(undefined, { cycle: [this.title, ...cycle] })
   }
 
   /** The hold behind a lease given as `held`; undefined if it is held no more. */
@@ -91,17 +90,6 @@ export class LockPermits extends Permits {
     const hold = holdOf(held)
     if (hold && rootOf(hold) === this) return hold.held ? hold : undefined
     throw badValue('held', `a lease of ${this.title}`, held, TypeError)
-  }
-
-  /** @throws DeadlockError if this flow holds it */
-  refuseDeadlock(): void {
-    const mine = this.mine()
-    if (!mine) return
-    const cycle = [this.title]
-    for (let hold = holding(); hold && hold !== mine; hold = hold.parent) {
-      cycle.unshift(hold.permits.title)
-    }
-    throw new DeadlockError(undefined, { cycle: [this.title, ...cycle] })
   }
 }
 

@@ -2,7 +2,6 @@ import {
   type AcquireOptions,
   badValue,
   CancellationToken,
-  ClosedError,
   checkInteger,
   checkMilliseconds,
   checkOptions,
@@ -10,13 +9,14 @@ import {
   type Milliseconds,
   QueueFullError,
   type Snapshot,
-  TimeoutError,
+  type TimeoutError,
   type WaitOptions,
   WaitQueue,
 } from '@uno-async/core'
-import { checkCount, checkName, checkString, type QueueOptions } from '../options.js'
-import { exact, span, turnNow } from './clock.js'
+import { checkCount, checkString, type QueueOptions } from '../options.js'
+import { turnNow } from './clock.js'
 import { Hold } from './hold.js'
+import { type Closed, closedError, span, timeoutError, titleOf } from './messages.js'
 import { nothing } from './nothing.js'
 import { observer } from './observer.js'
 
@@ -25,7 +25,7 @@ export interface Request extends AcquireOptions {
   weight?: number | undefined
   held?: Lease | undefined
   /** Makes the error, where it is not about this wait alone. */
-  onTimeout?: (() => unknown) | undefined
+  onTimeout?: ((timeout: Milliseconds, hold: Hold) => unknown) | undefined
 }
 
 /** Permits that are lent out, first come, first served: what locks, semaphores and limiters are made of. */
@@ -34,23 +34,28 @@ export class Permits {
   readonly name: string
   readonly maxWaiting: number
   capacity: number
+  paused = false // nobody gets any
   held = 0 // the weights of all holders
   first: Hold | undefined = undefined
   last: Hold | undefined = undefined
   queue: WaitQueue<Lease, Hold> | undefined = undefined // made for the first who waits
   idlers: WaitQueue | undefined = undefined
-  closed: { reason: unknown } | undefined = undefined
+  closed: Closed | undefined = undefined
   // Invariants, true whenever no method of ours is on the stack:
   //   I1  `held` is the sum of the weights from `first` to `last`
-  //   I2  who is next in the line wants more than capacity - held
+  //   I2  who is next in the line wants more than is available, unless all are paused
   //   I3  a hold is among the holders from its grant until it and all that re-entered it are released
 
   constructor(kind: string, capacity: number, options?: QueueOptions) {
-    const { name, maxWaiting = Infinity } = checkOptions(options)
+    const { name = '', maxWaiting = Infinity } = checkOptions(options)
     this.kind = kind
     this.capacity = capacity
-    this.name = checkName(name)
+    this.name = checkString('name', name)
     this.maxWaiting = checkCount('maxWaiting', maxWaiting)
+  }
+
+  get available(): number {
+    return this.capacity - this.held
   }
 
   get waiting(): number {
@@ -62,7 +67,7 @@ export class Permits {
   }
 
   get title(): string {
-    return this.name ? `${this.kind} "${this.name}"` : this.kind
+    return titleOf(this.kind, this.name)
   }
 
   /** A lease at once, or else a place in the line. */
@@ -81,21 +86,17 @@ export class Permits {
     }
     const hold = this.request(weight, label)
     if (signal !== undefined) CancellationToken.from(signal).throwIfCancelled()
-    if (this.closed) throw this.closedError()
+    if (this.closed) throw closedError(this.title, this.closed)
     if (this.fits(hold.weight, priority)) return this.grant(hold, performance.now())
     if (!timeout) throw onTimeout(timeout, hold)
     if (this.waiting >= this.maxWaiting) {
       throw new QueueFullError(`${this.title} is full: ${this.state()}`)
     }
     hold.priority = priority
-    const waiting = (this.queue ??= new WaitQueue(line)).wait({
-      signal,
-      timeout,
-      priority,
-      tag: hold,
-      onTimeout,
-    })
-    observer?.waiting(hold)
+    const queue = (this.queue ??= new WaitQueue(line))
+    const { size } = queue
+    const waiting = queue.wait({ signal, timeout, priority, tag: hold, onTimeout })
+    if (queue.size > size) observer?.waiting(hold) // else it was cancelled on the way in
     return waiting
   }
 
@@ -117,13 +118,16 @@ export class Permits {
     return new Hold(this, weight ?? 1, label)
   }
 
+  has(weight: number): boolean {
+    return !this.paused && weight <= this.available
+  }
+
   /** Is there enough, and nobody ahead? */
   fits(weight: number, priority: number): boolean {
-    if (weight > this.capacity - this.held) return false
-    if (!this.queue?.size) return true
-    this.pump() // who is cancelled, but was not told yet, is in nobody's way
-    if (weight > this.capacity - this.held) return false
-    const { head } = this.queue // not its iterator, which copies the line
+    const { queue } = this
+    if (queue?.size) this.pump() // who is cancelled, but was not told yet, is in nobody's way
+    if (!this.has(weight)) return false
+    const head = queue?.size ? queue.head : undefined
     return !head || priority > head.priority
   }
 
@@ -156,8 +160,7 @@ export class Permits {
 
   /** Hands over what is free, in order. */
   pump(): void {
-    const { queue } = this
-    if (queue) while (this.held < this.capacity && queue.offer(give)) {}
+    while (this.queue?.offer(give)) {}
     if (!this.busy) this.idle()
   }
 
@@ -166,19 +169,15 @@ export class Permits {
     this.idlers?.wakeAll()
   }
 
-  whenIdle(options?: WaitOptions): Promise<void> {
+  async whenIdle(options?: WaitOptions): Promise<void> {
     if (!this.busy) return nothing(options)
-    const onTimeout = (timeout: Milliseconds) => this.timeoutError(timeout)
-    try {
-      return (this.idlers ??= new WaitQueue()).wait({ ...checkOptions(options), onTimeout })
-    } catch (error) {
-      return Promise.reject(error)
-    }
+    const onTimeout = (timeout: Milliseconds) => late(timeout, { permits: this })
+    return (this.idlers ??= new WaitQueue()).wait({ ...checkOptions(options), onTimeout })
   }
 
   close(reason: unknown): void {
-    this.closed ??= { reason }
-    this.rejectAll(() => this.closedError())
+    const closed = (this.closed ??= { reason })
+    this.rejectAll(() => closedError(this.title, closed))
   }
 
   rejectAll(error: () => unknown): number {
@@ -197,7 +196,7 @@ export class Permits {
     return {
       name: this.name,
       capacity: this.capacity,
-      available: this.capacity - this.held,
+      available: this.available,
       closed: !!this.closed,
       holders,
       waiters: [...(this.queue ?? [])].map(({ tag, age, priority }) => ({
@@ -222,28 +221,17 @@ export class Permits {
       )}${first.label === undefined ? '' : ` by "${first.label}"`}, `
     return `${held ?? ''}${this.waiting} waiting`
   }
-
-  timeoutError(timeout: Milliseconds): TimeoutError {
-    const { title } = this
-    return new TimeoutError(`${title} timed out after ${exact(timeout)}: ${this.state()}`, {
-      timeout,
-      operation: title,
-    })
-  }
-
-  closedError(): ClosedError {
-    return new ClosedError(`${this.title} is closed`, { cause: this.closed?.reason })
-  }
 }
+
+/** What they get who waited too long. */
+export const late = (timeout: Milliseconds, { permits }: Pick<Hold, 'permits'>): TimeoutError =>
+  timeoutError(permits.title, timeout, permits.state())
 
 // What the line calls: functions of the hold, so that none is made for each lock or wait.
 const give = (hold: Hold): Lease | undefined => {
   const { permits, weight } = hold
-  return weight > permits.capacity - permits.held
-    ? undefined
-    : permits.grant(hold, performance.now())
+  return permits.has(weight) ? permits.grant(hold, performance.now()) : undefined
 }
-const late = (timeout: Milliseconds, { permits }: Hold): unknown => permits.timeoutError(timeout)
 const line = {
   onLeave: (hold: Hold): void => {
     observer?.left(hold)

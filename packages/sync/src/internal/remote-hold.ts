@@ -9,7 +9,8 @@ import {
 } from '@uno-async/core'
 import { LeaseLostError } from '../lease-lost-error.js'
 import type { RemoteLease } from '../lock-backend.js'
-import { exact } from './clock.js'
+import { exact } from './messages.js'
+import { ignore, soon } from './run.js'
 
 /** The lease of a lock that a server keeps. */
 export class RemoteHold implements RemoteLease {
@@ -77,11 +78,7 @@ export async function poll<T extends Lease>(
   try {
     for (let pause = 5; ; pause = Math.min(pause * 2, 200)) {
       token.throwIfCancelled()
-      const trying = attempt()
-      const lease = await token.race(trying).catch((error: unknown) => {
-        trying.then((late) => late?.release(), ignore)
-        throw error
-      })
+      const lease = await soon(token, attempt())
       if (lease) return lease
       if (!timeout) throw new TimeoutError(message, { timeout, operation: what })
       await delay(pause * (0.5 + Math.random()), { signal: token })
@@ -90,5 +87,3 @@ export async function poll<T extends Lease>(
     source.close()
   }
 }
-
-export const ignore = (): void => {}

@@ -1,10 +1,12 @@
 import {
   type Cancellation,
   CancellationToken,
-  type CancellationTokenSource,
+  CancellationTokenSource,
   captureContext,
   checkFunction,
   type Lease,
+  type Milliseconds,
+  report,
 } from '@uno-async/core'
 import type { Permits, Request } from './permits.js'
 
@@ -71,6 +73,29 @@ export function closing<R>(
   return ending(() => token.run(() => fn(token)), { release: () => source.close() })
 }
 
+/** What fn comes to, unless the time is up before. Nobody else cancels its token. */
+export function within<R>(
+  timeout: Milliseconds,
+  message: string,
+  fn: (token: CancellationToken) => PromiseLike<R>,
+): Promise<R> {
+  const source = new CancellationTokenSource({ timeout, message, ref: true })
+  return source.token.race(closing(source, fn) as PromiseLike<R>)
+}
+
+/** What `lease` comes to, unless the token is cancelled before: then it goes back when it comes. */
+export function soon<L extends Lease | undefined>(
+  token: CancellationToken,
+  lease: Promise<L>,
+): Promise<L> {
+  return token.race(lease).catch((error: unknown) => {
+    lease.then((late) => late?.release(), ignore).catch(report)
+    throw error
+  })
+}
+
+export const ignore = (): void => {}
+
 /** Calls fn, and releases `held` once that has an outcome. */
 export function ending<R>(
   fn: () => R | PromiseLike<R>,
@@ -100,5 +125,4 @@ export function ending<R>(
 }
 
 export const isThenable = <T>(value: T | PromiseLike<T>): value is PromiseLike<T> =>
-  value instanceof Promise ||
   typeof (value as PromiseLike<T> | null | undefined)?.then === 'function'

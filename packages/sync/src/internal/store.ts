@@ -1,6 +1,5 @@
 import {
   badValue,
-  CancellationToken,
   checkFunction,
   checkMilliseconds,
   type Milliseconds,
@@ -9,7 +8,7 @@ import {
 } from '@uno-async/core'
 import { checkString } from '../options.js'
 import type { RateDecision, RateLimiterOptions, RateLimitStore } from '../rate-limiter-options.js'
-import { timeout } from '../timeout.js'
+import { within } from './run.js'
 
 /** `cause`: the store failed, and that refuses. */
 export type StoreDecision = RateDecision & { readonly cause?: unknown }
@@ -48,11 +47,10 @@ export class Store {
     this.#hung = undefined
     try {
       // Not cancelled by who asks: what it grants is there for the next.
-      return await timeout(
+      return await within(
         this.#timeout,
         `The store of ${this.#owner} did not answer within ${this.#timeout} ms`,
         () => this.#consume(cost),
-        { signal: CancellationToken.none },
       )
     } catch (error) {
       if (error instanceof TimeoutError) {
@@ -69,7 +67,8 @@ export class Store {
 
   #failed(cause: unknown): StoreDecision | undefined {
     if (!this.#reject) return undefined
-    return { allowed: false, remaining: 0, retryAfter: this.#timeout, cause }
+    const retryAfter = this.#timeout < Infinity ? this.#timeout : 1_000
+    return { allowed: false, remaining: 0, retryAfter, cause }
   }
 
   async #consume(cost: number): Promise<StoreDecision> {
