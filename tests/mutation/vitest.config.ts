@@ -18,7 +18,7 @@ export default defineConfig({
     include: [`packages/${process.env['PACKAGE']}/test/**/*.test.ts`],
     exclude: [
       ...exclude,
-      '**/{bundle,child-process,leak,leaks,matrix,process}.test.ts',
+      '**/{bundle,child-process,leak,leaks,many,matrix,process}.test.ts',
       '**/*.async.test.ts', // whoever comes after would have async context, too
     ],
     isolate: false, // a thousand runs, each without loading everything for every file

@@ -174,29 +174,6 @@ describe('watchPrimitives', () => {
     for (const waiting of [forA, forB]) (await waiting)?.release()
   })
 
-  it('looks at who waits only for who holds something', async () => {
-    using watched = watch()
-    const limiter = new Limiter(300)
-    for (let i = 0; i < 300; i++) await limiter.acquire()
-    for (let i = 0; i < 10_000; i++) limiter.acquire().catch(() => {})
-    expect(watched.snapshots()).toMatchObject([{ name: '' }])
-    expect(limiter.waiting).toBe(10_000)
-    limiter.close()
-    expect(watched.warnings).toEqual([])
-  })
-
-  it('looks only at who waits for what the flow holds', { timeout: 10_000 }, async () => {
-    using watched = watch()
-    const shared = new AsyncLock({ name: 'shared' })
-    const lease = shared.tryAcquire() as Lease
-    const own = Array.from({ length: 20_000 }, () => new AsyncLock())
-    const flows = own.map((lock) => lock.run(() => shared.run(() => {})))
-    expect(shared.waiting).toBe(20_000)
-    lease.release()
-    await Promise.all(flows)
-    expect(watched.warnings).toEqual([])
-  })
-
   it('warns of a lease that was collected while it was held', async () => {
     vi.useRealTimers()
     using watched = watch()
