@@ -57,6 +57,22 @@ describe('groups of a manager', () => {
 })
 
 describe('shutdown', () => {
+  it('are let go when they are cancelled from outside and empty', () => {
+    const manager = new TaskManager()
+    const source = new CancellationTokenSource()
+    manager.createGroup('a', { signal: source.token }).createTask(() => 1)
+    expect(manager.tree().children).toHaveLength(1)
+    source.cancel()
+    expect(manager.tree().children).toHaveLength(0)
+  })
+
+  it('leave no timer where all end in their grace', async () => {
+    const manager = new TaskManager()
+    for (const name of ['a', 'b']) manager.createGroup(name).createTask(forever)
+    expect((await manager.shutdown({ grace: 60_000 })).abandoned).toEqual([])
+    expect(vi.getTimerCount()).toBe(0)
+  })
+
   it('ends group after group, the newest first', async () => {
     const manager = new TaskManager()
     const log: string[] = []
