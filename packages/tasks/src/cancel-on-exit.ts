@@ -30,7 +30,7 @@ interface Target {
 export function cancelOnExit<
   // biome-ignore lint/suspicious/noExplicitAny: a task of whatever
   T extends Task<any> | TaskGroup | CancellationTokenSource | AbortController,
->(target: T, options: { reason?: unknown } = {}): T & AsyncDisposable {
+>(target: T, options?: { reason?: unknown }): T & AsyncDisposable {
   const { reason } = checkOptions(options)
   const it = target as Target
   const dispose = it?.[Symbol.asyncDispose]

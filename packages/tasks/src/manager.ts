@@ -12,7 +12,7 @@ import {
 import { type DumpOptions, dump } from './dump.js'
 import { distinct, throwAll } from './errors.js'
 import { TaskGroup } from './group.js'
-import { checkName, checkOptions } from './internal/check.js'
+import { checkOptions, checkType } from './internal/check.js'
 import { patienceOf } from './internal/grace.js'
 import { inTask, type Observer, type Place, slot } from './internal/place.js'
 import { tell } from './internal/report.js'
@@ -70,9 +70,9 @@ export class TaskManager implements AsyncDisposable {
   #report: Promise<ShutdownReport> | undefined
 
   /** @param options - `name`: for trees, default `tasks` */
-  constructor(options: { name?: string | undefined } = {}) {
+  constructor(options?: { name?: string | undefined }) {
     const { name = 'tasks' } = checkOptions(options)
-    checkName(name)
+    checkType('name', name, 'string')
     this.name = name
     this.#source = new CancellationTokenSource({ name })
     const observer: Observer = (type, task) => {
@@ -97,7 +97,7 @@ export class TaskManager implements AsyncDisposable {
   }
 
   /** Makes a group; a name is a label, reusing one is no error. Born cancelled during and after shutdown. */
-  createGroup(name: string, options: TaskGroupOptions = {}): TaskGroup {
+  createGroup(name: string, options?: TaskGroupOptions): TaskGroup {
     const own = checkOptions(options).signal
     if (typeof name !== 'string') throw badValue('name', 'a string', name, TypeError)
     const signal = this.shuttingDown ? CancellationToken.any(own, this.token) : own
@@ -117,7 +117,7 @@ export class TaskManager implements AsyncDisposable {
    */
   createTask<T>(
     run: TaskFunction<T>,
-    options: TaskOptions & { group?: string | undefined } = {},
+    options?: TaskOptions & { group?: string | undefined },
   ): Task<T> {
     const { group = ROOT } = checkOptions(options)
     checkFunction('run', run)
@@ -159,9 +159,10 @@ export class TaskManager implements AsyncDisposable {
    * @throws TypeError, RangeError; an error if without `grace` a task of its own asks, which would wait for itself
    *   (after its first `await` that is known only with async context enabled): the shutdown goes on all the same
    */
-  shutdown(
-    options: { reason?: unknown; grace?: Milliseconds | undefined } = {},
-  ): Promise<ShutdownReport> {
+  shutdown(options?: {
+    reason?: unknown
+    grace?: Milliseconds | undefined
+  }): Promise<ShutdownReport> {
     try {
       const { reason, grace = Infinity } = checkOptions(options)
       checkMilliseconds('grace', grace)
@@ -196,16 +197,14 @@ export class TaskManager implements AsyncDisposable {
     const abandoned: TaskInfo[] = []
     const errors: unknown[] = []
     const { groups, observer } = this.#place
-    const told = new Set<TaskGroup>()
+    const ends = new Map<TaskGroup, Promise<void>>() // of those that were told
     let left: TaskGroup[]
-    const ends: Promise<void>[] = []
     let cancelled = 0
     this.#stopping = true
     this.#source.cancel(reason)
     const patience = patienceOf(grace)
 
     const end = async (group: TaskGroup): Promise<void> => {
-      told.add(group)
       cancelled += handlesIn([group]).length
       let own: CancellationTokenSource | undefined
       const beginGrace = (): void => {
@@ -228,20 +227,20 @@ export class TaskManager implements AsyncDisposable {
       await group[Symbol.asyncDispose]()
     }
 
-    const rest = (): TaskGroup[] => [...groups].filter((it) => !told.has(it)).reverse()
+    const rest = (): TaskGroup[] => [...groups].filter((it) => !ends.has(it)).reverse()
     // in this very tick: who waits there for somebody that is abandoned now has then not failed, but was cancelled as well
     patience.token.onCancelled(() => {
-      for (const group of rest()) ends.push(end(group))
+      for (const group of rest()) ends.set(group, end(group))
     })
     do {
       left = rest()
       for (const group of left) {
-        if (!groups.has(group) || told.has(group)) continue // it has ended meanwhile, or patience has
+        if (!groups.has(group) || ends.has(group)) continue // it has ended meanwhile, or patience has
         const ended = end(group)
-        ends.push(ended)
+        ends.set(group, ended)
         await patience.token.race(ended).catch(noop)
       }
-      await Promise.all(ends)
+      await Promise.all(ends.values())
     } while (left.length)
     patience.close()
     const duration = performance.now() - start

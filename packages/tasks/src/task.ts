@@ -10,11 +10,11 @@ import {
 } from '@uno-async/core'
 import { isEcho } from './errors.js'
 import type { TaskGroup } from './group.js'
-import { checkFlag, checkName, nameOf } from './internal/check.js'
+import { checkType, nameOf } from './internal/check.js'
 import { type Turn, thisTurn } from './internal/clock.js'
 import { derive, listened, sourceOf } from './internal/derive.js'
 import { nextId } from './internal/id.js'
-import { inTask, notePath, type Place, valuesIn } from './internal/place.js'
+import { inTask, type Place, valuesIn } from './internal/place.js'
 import { Sight } from './internal/sight.js'
 import type { Task, TaskFunction, TaskInfo, TaskOptions, TaskOutcome, TaskState } from './types.js'
 
@@ -75,8 +75,8 @@ export class TaskHandle implements Task<unknown>, Place, Frame {
 
   constructor(group: TaskGroup, run: TaskFunction<unknown>, options: TaskOptions, terms: Terms) {
     const { name, signal, timeout = Infinity, service } = options
-    checkName(name)
-    checkFlag('service', service)
+    checkType('name', name, 'string')
+    checkType('service', service, 'boolean')
     checkMilliseconds('timeout', timeout)
     this.outer = group
     this.run = run
@@ -132,18 +132,6 @@ export class TaskHandle implements Task<unknown>, Place, Frame {
   get timedOut(): boolean {
     const { limit, signal } = this.terms
     return limit < Infinity && !this.stopped && !Object.is(this.token.reason, signal.reason)
-  }
-
-  /** Its failure, if nobody waits any longer for what comes of it after its timeout. */
-  expire(): unknown {
-    const { error } = this.token
-    notePath(error, this)
-    return error
-  }
-
-  /** It ended with the failure its group was told of when it was abandoned. */
-  get reported(): boolean {
-    return this.abandoned && this.timedOut && this.value === this.token.error
   }
 
   get promise(): Promise<unknown> {
@@ -223,7 +211,6 @@ export class TaskHandle implements Task<unknown>, Place, Frame {
       if (this.timedOut) value = this.token.error
       else status = 'cancelled'
     }
-    if (status === 'rejected') notePath(value, this)
     this.status = status
     this.value = value
     this.watch?.dispose()

@@ -9,7 +9,7 @@ import {
   runIn,
 } from '@uno-async/core'
 import { distinct, isEcho } from '../errors.js'
-import { checkConcurrency, checkHook, checkName } from './check.js'
+import { checkConcurrency, checkType } from './check.js'
 import type { Job } from './job.js'
 import { currentPlace, notePath } from './place.js'
 import { tell } from './report.js'
@@ -18,8 +18,8 @@ import { isThenable } from './thenable.js'
 /** Told how tasks end. */
 export interface Follower {
   value(index: number, value: unknown): void
-  /** Without it, or where it gives false, a failure ends it all. */
-  failure?(index: number, error: unknown): boolean
+  /** Without it a failure ends it all. */
+  failure?(index: number, error: unknown): void
   /** Asked before an item is taken: resolves when there is room for what comes of it. */
   room?(): Promise<void>
 }
@@ -50,13 +50,13 @@ export class Crew {
 
   constructor(job: Job, follower: Follower) {
     const { name, signal, timeout, concurrency = Infinity, taskTimeout = Infinity } = job.options
-    checkName(name)
+    checkType('name', name, 'string')
     this.#job = job
     this.#follower = follower
     this.#concurrency = checkConcurrency(concurrency)
     this.#taskTimeout = checkMilliseconds('taskTimeout', taskTimeout)
     this.#patient = follower.room !== undefined
-    checkHook('onProgress', job.options.onProgress)
+    checkType('onProgress', job.options.onProgress, 'function')
     const parent = CancellationToken.from(signal ?? CancellationToken.current)
     this.#outside =
       timeout === undefined
@@ -88,7 +88,7 @@ export class Crew {
   }
 
   nameOf(index: number): string {
-    return this.#job.names?.[index] ?? `task-${index}`
+    return this.#job.nameOf?.(index) || `task-${index}`
   }
 
   /** Nothing starts any more, and what runs is cancelled. */
@@ -230,10 +230,11 @@ export class Crew {
 
   #fail(index: number, error: unknown): void {
     const { name } = this.#job.options
+    const { failure } = this.#follower
     const label = this.nameOf(index)
     this.#failed++
     notePath(error, this.#place, name === undefined ? [label] : [name, label])
-    if (this.#follower.failure?.(index, error)) return
+    if (failure) return failure(index, error)
     this.#failures.push({ index, error })
     this.stop(new CancelledError(`Task "${label}" failed`, { cause: error }))
   }
