@@ -101,8 +101,7 @@ export class TaskGroup implements AsyncDisposable {
     let value: R | undefined
     group.#body = true
     try {
-      const result = inTurn(group.#since, () => runIn(group, body, group))
-      value = isThenable(result) ? await result : result
+      value = await inTurn(group.#since, () => runIn(group, body, group))
     } catch (error) {
       // woken by the cancellation of its group is no failure of its own
       if (!isEcho(group.token, error)) {
@@ -278,7 +277,7 @@ export class TaskGroup implements AsyncDisposable {
   /** Goes on without them. @internal */ abandon(tasks: readonly TaskHandle[]): void {
     for (const task of tasks) {
       if (!task.live) continue
-      if (task.timedOut) this.#fail(task.token.error, task) // whatever else it does comes too late
+      if (task.timedOut) this.#fail(task) // whatever else it does comes too late
       this.#tasks.remove(task)
       task.leave()
     }
@@ -333,16 +332,16 @@ export class TaskGroup implements AsyncDisposable {
     if (!task.abandoned) tasks.remove(task)
     task.settle(how, what)
     if (this.#feeds) for (const feed of this.#feeds) feed.push(task) // a failure may end them
-    if (task.status === 'rejected') this.#fail(task.value, task)
+    if (task.status === 'rejected') this.#fail(task)
     this.observer?.('end', task.info)
     tasks.drain()
     this.#check()
   }
 
   /** A real failure of a task; one that is abandoned only the hook is told of. */
-  #fail(error: unknown, task: TaskHandle): void {
+  #fail(task: TaskHandle): void {
     const { cancelOnError, onTaskError } = this.#settings
-    const { abandoned, live, name, seen, token } = task
+    const { abandoned, live, name, reason: error, seen, token } = task
     if (abandoned && error === token.error) return // that it was abandoned with
     notePath(error, task)
     if (!abandoned && (cancelOnError || !onTaskError) && !(this.forgetful && seen)) {

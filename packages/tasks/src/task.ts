@@ -26,7 +26,6 @@ export interface Terms {
   readonly signal: CancellationToken
   /** The same. */
   readonly parents: readonly CancellationToken[]
-  readonly name?: string | undefined
   /** Milliseconds it may run. */
   readonly limit: Milliseconds
   readonly service: boolean
@@ -88,7 +87,6 @@ export class TaskHandle implements Task<unknown>, Place, Frame {
       ...terms,
       signal: both,
       parents: [both],
-      name: timeout < Infinity ? this.name : undefined,
       limit: timeout,
     }
   }
@@ -106,7 +104,9 @@ export class TaskHandle implements Task<unknown>, Place, Frame {
   }
 
   get token(): CancellationToken {
-    return (this.ownToken ??= derive(this.terms.parents, this.terms.name))
+    if (this.ownToken) return this.ownToken
+    const { parents, limit } = this.terms
+    return (this.ownToken = derive(parents, limit < Infinity ? this.name : undefined))
   }
 
   get values(): Values {
@@ -187,14 +187,17 @@ export class TaskHandle implements Task<unknown>, Place, Frame {
     return this.cancel()
   }
 
-  /** How it ended; of one that was abandoned, and has not, how it was told to. */
+  /** What it failed with; if it was abandoned, and has not ended, what it was told to end with. */
+  get reason(): unknown {
+    return this.live ? this.token.error : this.value
+  }
+
+  /** How it ended, or was told to. */
   ending(): TaskOutcome<unknown> {
-    const { info: task } = this
-    const value = this.live ? this.token.error : this.value
-    const status = !this.live ? this.status : this.timedOut ? 'rejected' : 'cancelled'
-    return status === 'fulfilled'
-      ? { status, value: value, task }
-      : { status: status as 'rejected', reason: value, task }
+    const { info: task, live, reason, status, timedOut, value } = this
+    if (status === 'fulfilled') return { status, value, task }
+    const how = live ? (timedOut ? 'rejected' : 'cancelled') : status
+    return { status: how as 'rejected', reason, task }
   }
 
   /** Somebody will hear of its failure. */
@@ -236,7 +239,7 @@ export class TaskHandle implements Task<unknown>, Place, Frame {
       this.settled = new Promise((resolve, reject) => {
         this.tell = () => {
           if (this.status === 'fulfilled') resolve(this.value)
-          else reject(this.live ? this.token.error : this.value)
+          else reject(this.reason)
         }
       })
       this.settled.catch(noop)

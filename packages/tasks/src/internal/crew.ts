@@ -32,14 +32,12 @@ export class Crew {
   readonly #source: CancellationTokenSource
   readonly #concurrency: number
   readonly #taskTimeout: number
-  readonly #place = currentPlace()
   readonly #frame: Frame // that of the tasks
   readonly #failures: { readonly index: number; readonly error: unknown }[] = []
   #iterator: Iterator<unknown> | AsyncIterator<unknown> | undefined
   #patient: boolean // taking an item must be awaited
-  #next = 0 // the index of the next item
+  taken = 0 // items, so far
   #running = 0
-  #done = 0
   #failed = 0
   #pumping = false // items are being taken
   #asking = false // the source has not answered yet
@@ -68,11 +66,6 @@ export class Crew {
 
   get token(): CancellationToken {
     return this.#source.token
-  }
-
-  /** How many items were taken. */
-  get taken(): number {
-    return this.#next
   }
 
   /** Cancelled, and not by us? */
@@ -169,7 +162,7 @@ export class Crew {
       this.#over = true
       return
     }
-    const index = this.#next++
+    const index = this.taken++
     const timeout = this.#taskTimeout
     const own =
       timeout < Infinity
@@ -218,7 +211,6 @@ export class Crew {
     const { token } = this
     const its = own?.token ?? token
     this.#running--
-    this.#done++
     if (!failed) this.#follower.value(index, value)
     else if (!isEcho(its, value)) this.#fail(index, value)
     else if (own && !Object.is(its.reason, token.reason)) this.#fail(index, its.error) // its own timeout
@@ -233,7 +225,7 @@ export class Crew {
     const { failure } = this.#follower
     const label = this.nameOf(index)
     this.#failed++
-    notePath(error, this.#place, name === undefined ? [label] : [name, label])
+    notePath(error, currentPlace(this.#frame), name === undefined ? [label] : [name, label])
     if (failure) return failure(index, error)
     this.#failures.push({ index, error })
     this.stop(new CancelledError(`Task "${label}" failed`, { cause: error }))
@@ -243,7 +235,7 @@ export class Crew {
   #break(error: unknown): void {
     if (isEcho(this.token, error)) return
     this.#over = true
-    this.#failures.push({ index: this.#next, error })
+    this.#failures.push({ index: this.taken, error })
     this.stop(new CancelledError('The source of the items failed', { cause: error }))
   }
 
@@ -267,7 +259,7 @@ export class Crew {
     tell(() => {
       const { length, size } = items as { length?: number; size?: number }
       options.onProgress?.({
-        done: this.#done,
+        done: this.taken - this.#running,
         failed: this.#failed,
         running: this.#running,
         total: Array.isArray(items) ? length : typeof size === 'number' ? size : undefined,
