@@ -182,8 +182,9 @@ export class TaskManager implements AsyncDisposable {
 
   /** Shuts down; throws the failures nobody has seen, if no `shutdown()` reported them. */
   async [Symbol.asyncDispose](): Promise<void> {
-    if (await this.#report) await this.#report
-    else throwAll((await this.shutdown()).errors, this.name)
+    const reported = this.#report
+    const { errors } = await this.shutdown()
+    if (!reported) throwAll(errors, this.name)
   }
 
   #supervisor(name: string): TaskGroup {

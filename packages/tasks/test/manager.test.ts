@@ -241,6 +241,15 @@ describe('shutdown', () => {
     fill(disposed)
     expect((await failureOf(disposed[Symbol.asyncDispose]())).errors).toEqual([bang, boom])
   })
+
+  it('begins to dispose at once, and has failures reported by that alone', async () => {
+    const manager = new TaskManager()
+    manager.createTask(() => Promise.reject(boom))
+    await vi.advanceTimersByTimeAsync(1)
+    const disposed = failureOf(manager[Symbol.asyncDispose]())
+    expect(manager.shuttingDown).toBe(true)
+    expect(await disposed).toBe(boom)
+  })
 })
 
 it('creates tasks born cancelled during and after shutdown, whatever ran before', async () => {
