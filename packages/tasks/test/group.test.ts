@@ -646,6 +646,17 @@ describe('order and slots', () => {
     await vi.runAllTimersAsync()
     expect(log).toEqual(['queued', 'hook', 'told', 'told of hook'])
     await group.join()
+    const line: string[] = []
+    const other = new TaskGroup({
+      concurrency: 1,
+      cancelOnError: false,
+      onTaskError: () => void other.whenSlotFree().then(() => line.push('hook')),
+    })
+    other.createTask(() => delay(5).then(reject(boom)))
+    void other.whenSlotFree().then(() => line.push('told'))
+    await vi.runAllTimersAsync()
+    expect(line).toEqual(['told', 'hook'])
+    await other.join()
   })
 
   it('tells who waits for a slot when the group has ended meanwhile', async () => {
