@@ -33,14 +33,14 @@ export function cancelOnExit<
 >(target: T, options?: { reason?: unknown }): T & AsyncDisposable {
   const { reason } = checkOptions(options)
   const it = target as Target
+  const stop = it?.abort ?? it?.cancel
   const dispose = it?.[Symbol.asyncDispose]
-  if (typeof (it?.abort ?? it?.cancel) !== 'function') {
+  if (typeof stop !== 'function') {
     const expected = 'a Task, a TaskGroup, a CancellationTokenSource or an AbortController'
     throw badValue('target', expected, target, TypeError)
   }
   const value = async (): Promise<void> => {
-    if (it.abort) it.abort(reason)
-    else await it.cancel?.(reason)
+    await stop.call(it, reason)
     it.close?.()
     await dispose?.call(it)
   }

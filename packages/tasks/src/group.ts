@@ -288,7 +288,7 @@ export class TaskGroup implements AsyncDisposable {
   /** @internal */ start(task: TaskHandle): void {
     const { free, signal } = task.terms
     if (signal.cancelled) return this.finish(task, 'cancelled', signal.error)
-    if (!free) this.#tasks.take()
+    if (!free) this.#tasks.busy++
     execute(task)
   }
 

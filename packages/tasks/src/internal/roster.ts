@@ -21,8 +21,7 @@ export class Roster implements Iterable<TaskHandle> {
   last: TaskHandle | undefined = undefined
   draining = false // the loop that starts what is queued is on the stack
   waiting: Set<() => void> | undefined = undefined // for a free slot, to create a task
-  told = 0 // of a free slot, so far
-  over = 0 // how many of those have taken it, or had the time to
+  turns = 0 // of those who were told of a free slot, and may not have had the time yet to take it
   // Invariant: busy <= slots; while something is queued they are equal
 
   constructor(slots: number) {
@@ -35,13 +34,7 @@ export class Roster implements Iterable<TaskHandle> {
 
   /** Is there a slot that nobody was told of? */
   get roomy(): boolean {
-    return !this.full && this.busy + this.told - this.over < this.slots
-  }
-
-  /** A task takes a slot: it is that of the first who was told of one, as far as we know. */
-  take(): void {
-    this.busy++
-    if (this.over < this.told) this.over++
+    return !this.full && this.busy + this.turns < this.slots
   }
 
   /** @param watched - whether the group is to be told when it is cancelled */
@@ -153,10 +146,10 @@ export class Roster implements Iterable<TaskHandle> {
 
   /** Keeps a slot free for as long as an `await` takes. */
   giveTurn(): void {
-    const turn = ++this.told
+    this.turns++
     queueMicrotask(() =>
       queueMicrotask(() => {
-        this.over = Math.max(this.over, turn)
+        this.turns--
         this.freed()
       }),
     )
