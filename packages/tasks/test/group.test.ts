@@ -659,6 +659,13 @@ describe('order and slots', () => {
     await other.join()
   })
 
+  it('tells who comes to a group that is cancelled, though it has slots', async () => {
+    const group = new TaskGroup({ concurrency: 1 })
+    void group.cancel(boom)
+    expect(await failureOf(group.whenSlotFree())).toBe(boom)
+    await group.join()
+  })
+
   it('tells who waits for a slot when the group has ended meanwhile', async () => {
     const group = new TaskGroup({ concurrency: 1 })
     const first = group.whenSlotFree()

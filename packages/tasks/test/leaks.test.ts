@@ -24,6 +24,9 @@ it('leaves no listener of 10 000 groups on one signal', async () => {
   }
   await runTasks([1, 2], async (n) => n, { signal, taskTimeout: 1_000 })
   for await (const _ of iterateTasks([1, 2], async (n) => n, { signal })) break
+  const group = new TaskGroup({ concurrency: 1 })
+  group.createTask(async () => {})
+  await group.whenSlotFree({ signal })
   expect(getEventListeners(signal, 'abort')).toHaveLength(0)
 })
 
