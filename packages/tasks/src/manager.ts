@@ -66,7 +66,6 @@ export class TaskManager implements AsyncDisposable {
   readonly #place: Place & { readonly groups: Set<TaskGroup> }
   readonly #listeners = new Set<{ listener: (event: TaskEvent) => void }>()
   #root: TaskGroup | undefined
-  #stopping = false
   #report: Promise<ShutdownReport> | undefined
 
   /** @param options - `name`: for trees, default `tasks` */
@@ -88,7 +87,7 @@ export class TaskManager implements AsyncDisposable {
 
   /** Has `shutdown` begun? */
   get shuttingDown(): boolean {
-    return this.#stopping
+    return this.token.cancelled
   }
 
   /** All tasks that have not ended, those in nested groups included. */
@@ -166,8 +165,15 @@ export class TaskManager implements AsyncDisposable {
     try {
       const { reason, grace = Infinity } = checkOptions(options)
       checkMilliseconds('grace', grace)
-      // Outside of the task that may have called: it is awaited like all others.
-      this.#report ??= runIn(undefined, () => this.#end(reason, grace))
+      if (!this.#report) {
+        let begin!: (report: Promise<ShutdownReport>) => void
+        // First, since those who are told may ask for it.
+        this.#report = new Promise((resolve) => {
+          begin = resolve
+        })
+        // Outside of the task that may have called: it is awaited like all others.
+        begin(runIn(undefined, () => this.#end(reason, grace)))
+      }
       if (grace < Infinity || !inTask(({ observer }) => observer === this.#place.observer)) {
         return this.#report
       }
@@ -201,7 +207,6 @@ export class TaskManager implements AsyncDisposable {
     const ends = new Map<TaskGroup, Promise<void>>() // of those that were told
     let left: TaskGroup[]
     let cancelled = 0
-    this.#stopping = true
     this.#source.cancel(reason)
     const patience = patienceOf(grace)
 

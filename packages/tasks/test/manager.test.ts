@@ -242,6 +242,21 @@ describe('shutdown', () => {
     expect((await failureOf(disposed[Symbol.asyncDispose]())).errors).toEqual([bang, boom])
   })
 
+  it('are in one report, also for who asks while it begins', async () => {
+    const manager = new TaskManager()
+    const reports: unknown[] = []
+    const again = () => void reports.push(manager.shutdown())
+    manager.token.onCancelled(again)
+    manager.createTask((token) => {
+      token.onCancelled(again)
+      return forever(token).catch(() => Promise.reject(boom))
+    })
+    const report = await manager.shutdown()
+    expect(report).toMatchObject({ cancelled: 1, errors: [boom] })
+    expect(reports).toHaveLength(2)
+    for (const other of await Promise.all(reports)) expect(other).toBe(report)
+  })
+
   it('begins to dispose at once, and has failures reported by that alone', async () => {
     const manager = new TaskManager()
     manager.createTask(() => Promise.reject(boom))
