@@ -75,7 +75,8 @@ export class TaskManager implements AsyncDisposable {
     this.name = name
     this.#source = new CancellationTokenSource({ name })
     const observer: Observer = (type, task) => {
-      for (const { listener } of this.#listeners) tell(listener, { type, task })
+      const listeners = this.#listeners
+      for (const it of [...listeners]) if (listeners.has(it)) tell(it.listener, { type, task })
     }
     this.#place = { label: undefined, outer: undefined, observer, groups: new Set() }
   }

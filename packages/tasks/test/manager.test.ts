@@ -349,6 +349,21 @@ describe('events', () => {
     await manager.shutdown()
   })
 
+  it('reach who listens when they happen: not who comes then, nor who has gone', () => {
+    const manager = new TaskManager()
+    const log: string[] = []
+    let again = manager.on(function listener({ type }) {
+      log.push(type)
+      again.dispose()
+      gone.dispose()
+      if (log.length < 10) again = manager.on(listener)
+    })
+    const gone = manager.on(() => log.push('gone'))
+    manager.createTask(() => 1)
+    expect(log).toEqual(['start', 'end'])
+    again.dispose()
+  })
+
   it('survive a listener that throws', async () => {
     const report = vi.fn()
     vi.stubGlobal('reportError', report)
