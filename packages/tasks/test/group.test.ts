@@ -1376,6 +1376,14 @@ describe('a task', () => {
     await group.join()
   })
 
+  it('has a token that is not cancelled by a timeout after its end', async () => {
+    const group = new TaskGroup()
+    const task = group.createTask(() => 1, { timeout: 10 })
+    await group.join()
+    await vi.advanceTimersByTimeAsync(20)
+    expect([task.token.cancelled, task.state]).toEqual([false, 'fulfilled'])
+  })
+
   it('can be cancelled alone before its timeout, which is no failure', async () => {
     const group = new TaskGroup()
     const task = group.createTask(forever, { timeout: 10 })

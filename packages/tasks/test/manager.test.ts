@@ -66,6 +66,15 @@ describe('shutdown', () => {
     expect(manager.tree().children).toHaveLength(0)
   })
 
+  it('are kept for the report when they are cancelled with failures nobody has seen', async () => {
+    const manager = new TaskManager()
+    const group = manager.createGroup('a', { cancelOnError: false })
+    group.createTask(() => Promise.reject(boom))
+    await vi.advanceTimersByTimeAsync(1)
+    await group.cancel()
+    expect((await manager.shutdown()).errors).toEqual([boom])
+  })
+
   it('leave no timer where all end in their grace', async () => {
     const manager = new TaskManager()
     for (const name of ['a', 'b']) manager.createGroup(name).createTask(forever)
