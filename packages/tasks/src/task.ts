@@ -226,6 +226,7 @@ export class TaskHandle implements Task<unknown>, Place, Frame {
   /** Abandoned, it keeps nobody waiting, who could not end either: they are told of its cancellation. */
   leave(): void {
     this.abandoned = true
+    this.patience?.close()
     this.tell?.()
   }
 

@@ -129,6 +129,18 @@ describe('shutdown', () => {
     expect(vi.getTimerCount()).toBe(0)
   })
 
+  it('leaves no timer of the grace of a group whose task it abandons', async () => {
+    const manager = new TaskManager()
+    const onStraggler = vi.fn()
+    const group = manager.createGroup('a', { grace: 60_000, onStraggler })
+    group.createTask(() => new Promise(() => {}))
+    const shutdown = manager.shutdown({ grace: 100 })
+    await vi.advanceTimersByTimeAsync(101)
+    expect((await shutdown).abandoned).toHaveLength(1)
+    expect(vi.getTimerCount()).toBe(0)
+    expect(onStraggler).not.toHaveBeenCalled()
+  })
+
   it('gives each group its grace, and all that are left at once when one has used it up', async () => {
     const manager = new TaskManager()
     const slow = (duration: number) => (token: CancellationToken) =>
