@@ -116,6 +116,25 @@ it('keeps nothing of tasks whose end was read, however long the reader is behind
   await group.cancel()
 })
 
+it('keeps nothing for a reader that has left', async () => {
+  const group = new TaskGroup()
+  const refs: WeakRef<object>[] = []
+  const ends = group.completed()
+  await ends.return?.()
+  for (let n = 0; n < 100; n++) {
+    await group.createTask(() => {
+      const value = {}
+      refs.push(new WeakRef(value))
+      return value
+    })
+  }
+  await turn()
+  gc()
+  expect(refs.filter((ref) => ref.deref()).length).toBeLessThan(10)
+  expect((await ends.next()).done).toBe(true)
+  await group.join()
+})
+
 it('keeps no group by an error', async () => {
   const error = new Error('boom')
   const make = async () => {
