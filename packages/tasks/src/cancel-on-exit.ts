@@ -30,17 +30,17 @@ interface Target {
 export function cancelOnExit<
   // biome-ignore lint/suspicious/noExplicitAny: a task of whatever
   T extends Task<any> | TaskGroup | CancellationTokenSource | AbortController,
->(target: T, options: { reason?: unknown } = {}): T & AsyncDisposable {
+>(target: T, options?: { reason?: unknown }): T & AsyncDisposable {
   const { reason } = checkOptions(options)
   const it = target as Target
+  const stop = it?.abort ?? it?.cancel
   const dispose = it?.[Symbol.asyncDispose]
-  if (typeof (it?.abort ?? it?.cancel) !== 'function') {
+  if (typeof stop !== 'function') {
     const expected = 'a Task, a TaskGroup, a CancellationTokenSource or an AbortController'
     throw badValue('target', expected, target, TypeError)
   }
   const value = async (): Promise<void> => {
-    if (it.abort) it.abort(reason)
-    else await it.cancel?.(reason)
+    await stop.call(it, reason)
     it.close?.()
     await dispose?.call(it)
   }

@@ -11,7 +11,7 @@ export interface DumpOptions {
 }
 
 /** Writes a tree for people or programs. */
-export function dump(tree: TaskNode, options: DumpOptions = {}): string {
+export function dump(tree: TaskNode, options?: DumpOptions): string {
   const { format = 'text', olderThan = 0 } = checkOptions(options)
   const root = prune(tree, checkMilliseconds('olderThan', olderThan)) ?? { ...tree, children: [] }
   if (format === 'json') return JSON.stringify(root, null, 2)

@@ -47,10 +47,7 @@ export function taskPathOf(error: unknown): readonly string[] | undefined {
 
 /** Is this rejection of a task only the echo of its own cancellation? */
 export function isEcho(token: CancellationToken, error: unknown): boolean {
-  return (
-    token.cancelled &&
-    (Object.is(error, token.reason) || error === token.error || isCancelled(error))
-  )
+  return token.cancelled && (Object.is(error, token.reason) || isCancelled(error))
 }
 
 /** The same object twice is one failure; equal primitives are not. */

@@ -1,4 +1,5 @@
 import {
+  badValue,
   type Cancellation,
   CancellationToken,
   CancellationTokenSource,
@@ -15,14 +16,14 @@ import {
   type Values,
 } from '@uno-async/core'
 import { isEcho, throwAll } from './errors.js'
-import { checkGroupOptions, checkOptions, checkPromise, type Settings } from './internal/check.js'
+import { checkGroupOptions, checkOptions, type Settings } from './internal/check.js'
 import { inTurn, newTurn, type Turn } from './internal/clock.js'
 import { Completed } from './internal/completed.js'
 import { execute } from './internal/execute.js'
 import { Failures } from './internal/failures.js'
 import { beginGrace } from './internal/grace.js'
 import { nextId } from './internal/id.js'
-import { currentPlace, inTask, type Observer, type Place, valuesIn } from './internal/place.js'
+import { currentPlace, inTask, notePath, type Place, valuesIn } from './internal/place.js'
 import { tell } from './internal/report.js'
 import { Roster } from './internal/roster.js'
 import { startTask } from './internal/start-task.js'
@@ -63,7 +64,7 @@ export class TaskGroup implements AsyncDisposable {
   /** @internal */ readonly label: string | undefined
   /** @internal */ readonly outer: Place | undefined
   /** @internal */ groups: Set<TaskGroup> | undefined = undefined
-  /** Told of tasks here and below. @internal */ readonly observer: Observer | undefined
+  /** Told of tasks here and below. @internal */ readonly observer: Place['observer']
   /** Drops failures that somebody has seen, and does not keep all others. @internal */ forgetful = false
 
   readonly #settings: Settings
@@ -100,11 +101,13 @@ export class TaskGroup implements AsyncDisposable {
     let value: R | undefined
     group.#body = true
     try {
-      const result = inTurn(group.#since, () => runIn(group, body, group))
-      value = isThenable(result) ? await result : result
+      value = await inTurn(group.#since, () => runIn(group, body, group))
     } catch (error) {
       // woken by the cancellation of its group is no failure of its own
-      if (!isEcho(group.token, error)) group.#fail(error)
+      if (!isEcho(group.token, error)) {
+        ;(group.#failures ??= new Failures(false)).addBody(error)
+        group.#cancelFor('The body', error)
+      }
     }
     group.#body = false
     await group.#end()
@@ -170,7 +173,7 @@ export class TaskGroup implements AsyncDisposable {
    *
    * @throws ClosedError (`ERR_CLOSED`) when the group has ended; TypeError, RangeError
    */
-  createTask<T>(run: TaskFunction<T>, options: TaskOptions = {}): Task<T> {
+  createTask<T>(run: TaskFunction<T>, options?: TaskOptions): Task<T> {
     const task = this.#add(checkFunction('run', run), checkOptions(options))
     if (!this.#tasks.full || task.terms.free || task.terms.signal.cancelled) this.start(task)
     else {
@@ -188,12 +191,12 @@ export class TaskGroup implements AsyncDisposable {
     run: (token: CancellationToken, ready: (value: R) => void) => PromiseLike<T>,
     options?: TaskOptions,
   ): Promise<{ value: Awaited<R>; task: Task<T> }> {
-    return startTask((run, options) => this.createTask(run, options), run, options)
+    return startTask(this, run, options)
   }
 
   /** Awaits a promise that is under way together with the tasks. It takes no slot, and nothing can cancel it. */
-  adopt<T>(promise: PromiseLike<T>, options: { name?: string | undefined } = {}): Task<T> {
-    checkPromise('promise', promise)
+  adopt<T>(promise: PromiseLike<T>, options?: { name?: string | undefined }): Task<T> {
+    if (!isThenable(promise)) throw badValue('promise', 'a promise', promise, TypeError)
     const { name = '' } = checkOptions(options)
     const task = this.#add(() => promise, { name }, { ...this.#terms, free: true })
     execute(task)
@@ -206,11 +209,8 @@ export class TaskGroup implements AsyncDisposable {
    *
    * @throws the cancellation of `signal` or of the group; ClosedError (`ERR_CLOSED`)
    */
-  whenSlotFree(options: { signal?: Cancellation | undefined } = {}): Promise<void> {
-    return this.#tasks.whenFree(options, () => {
-      this.#checkOpen()
-      return this.token
-    })
+  whenSlotFree(options?: { signal?: Cancellation | undefined }): Promise<void> {
+    return this.#tasks.whenFree(options, () => this.#checkOpen())
   }
 
   /** Gives how tasks end, as they end, from now on; until the group is not open and its last task has ended; while a body runs, the last that is no service. */
@@ -228,7 +228,7 @@ export class TaskGroup implements AsyncDisposable {
    * @throws the only failure as it is, several as a TaskGroupError; else the cancellation, if it came from outside.
    *   A task that would wait for itself so gets an error (after its first `await` with async context enabled)
    */
-  async join(options: { timeout?: Milliseconds | undefined } = {}): Promise<void> {
+  async join(options?: { timeout?: Milliseconds | undefined }): Promise<void> {
     const { timeout = Infinity } = checkOptions(options)
     checkMilliseconds('timeout', timeout)
     if (this.#isOwnTask()) {
@@ -257,7 +257,6 @@ export class TaskGroup implements AsyncDisposable {
 
   /** Cancels what still runs, waits, and throws only failures nobody has seen. */
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#stopping = true
     this.#cancel(undefined)
     await this.#end()
     throwAll(this.takeUnseen(), this.name)
@@ -275,10 +274,10 @@ export class TaskGroup implements AsyncDisposable {
     return this.#tasks
   }
 
-  /** Goes on without them. @internal */ abandon(tasks: Iterable<TaskHandle>): void {
-    for (const task of [...tasks]) {
-      if (task.abandoned || !task.live) continue
-      if (task.timedOut) this.#fail(task.expire(), task) // whatever else it does comes too late
+  /** Goes on without them. @internal */ abandon(tasks: readonly TaskHandle[]): void {
+    for (const task of tasks) {
+      if (!task.live) continue
+      if (task.timedOut) this.#fail(task) // whatever else it does comes too late
       this.#tasks.remove(task)
       task.leave()
     }
@@ -289,7 +288,7 @@ export class TaskGroup implements AsyncDisposable {
   /** @internal */ start(task: TaskHandle): void {
     const { free, signal } = task.terms
     if (signal.cancelled) return this.finish(task, 'cancelled', signal.error)
-    if (!free) this.#tasks.take()
+    if (!free) this.#tasks.busy++
     execute(task)
   }
 
@@ -303,8 +302,9 @@ export class TaskGroup implements AsyncDisposable {
     return inTask((task) => task.outer === this)
   }
 
-  #checkOpen(): void {
+  #checkOpen(): CancellationToken {
     if (this.#closed) throw new ClosedError(`TaskGroup "${this.name}" has ended`)
+    return this.token
   }
 
   #add(run: TaskFunction<unknown>, options: TaskOptions, terms?: Terms): TaskHandle {
@@ -332,25 +332,27 @@ export class TaskGroup implements AsyncDisposable {
     if (!task.abandoned) tasks.remove(task)
     task.settle(how, what)
     if (this.#feeds) for (const feed of this.#feeds) feed.push(task) // a failure may end them
-    if (task.status === 'rejected' && !task.reported) this.#fail(task.value, task)
+    if (task.status === 'rejected') this.#fail(task)
     this.observer?.('end', task.info)
     tasks.drain()
-    if (tasks.size <= tasks.services) this.#check()
+    this.#check()
   }
 
-  /** A real failure, of a task or of the body. */
-  #fail(error: unknown, task?: TaskHandle): void {
+  /** A real failure of a task; one that is abandoned only the hook is told of. */
+  #fail(task: TaskHandle): void {
     const { cancelOnError, onTaskError } = this.#settings
-    const failures = (this.#failures ??= new Failures(this.forgetful))
-    if (!task) failures.addBody(error)
-    else if (!task.abandoned && (cancelOnError || !onTaskError) && !(this.forgetful && task.seen)) {
-      failures.add(task.live ? { value: error, seen: task.seen } : task)
+    const { abandoned, live, name, reason: error, seen, token } = task
+    if (abandoned && error === token.error) return // that it was abandoned with
+    notePath(error, task)
+    if (!abandoned && (cancelOnError || !onTaskError) && !(this.forgetful && seen)) {
+      ;(this.#failures ??= new Failures(this.forgetful)).add(live ? { value: error, seen } : task)
     }
-    if (!task || (cancelOnError && !task.abandoned)) {
-      const what = task ? `Task "${task.name}"` : 'The body'
-      this.#cancel(new CancelledError(`${what} of "${this.name}" failed`, { cause: error }))
-    }
-    if (task) tell(onTaskError, error, task.info)
+    if (!abandoned && cancelOnError) this.#cancelFor(`Task "${name}"`, error)
+    tell(onTaskError, error, task.info)
+  }
+
+  #cancelFor(what: string, error: unknown): void {
+    this.#cancel(new CancelledError(`${what} of "${this.name}" failed`, { cause: error }))
   }
 
   #cancel(reason: unknown): void {
@@ -368,12 +370,9 @@ export class TaskGroup implements AsyncDisposable {
     // the reader may be the body, for which services wait
     if (ended && !(told && tasks.size)) for (const feed of this.#feeds ?? []) feed.end()
     if (tasks.size) return
-    if (this.#joining && !this.#closed) {
+    if (this.#joining) {
       this.#closed = true
-      this.#watch?.dispose()
       this.#source.close()
-      this.#services?.close()
-      this.#tasks.dismiss(() => this.#checkOpen())
     }
     if (this.#closed || (ended && !this.#failures?.size)) this.outer?.groups?.delete(this)
     this.#tasks.idle()

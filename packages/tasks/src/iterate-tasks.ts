@@ -73,7 +73,7 @@ export function iterateTasks<I, R>(
     wakeCrew()
   }
   async function* values(): AsyncGenerator<Awaited<R>, undefined> {
-    const registration = crew.token.onCancelled(wake)
+    crew.token.onCancelled(wake)
     let over = false
     const ended = crew.work().then(() => {
       over = true
@@ -94,7 +94,6 @@ export function iterateTasks<I, R>(
     } finally {
       crew.stop()
       await ended
-      registration.dispose()
       throwAll(crew.obstacles, name)
     }
   }

@@ -12,7 +12,7 @@ import {
 import { type DumpOptions, dump } from './dump.js'
 import { distinct, throwAll } from './errors.js'
 import { TaskGroup } from './group.js'
-import { checkName, checkOptions } from './internal/check.js'
+import { checkOptions, checkType } from './internal/check.js'
 import { patienceOf } from './internal/grace.js'
 import { inTask, type Observer, type Place, slot } from './internal/place.js'
 import { tell } from './internal/report.js'
@@ -66,17 +66,17 @@ export class TaskManager implements AsyncDisposable {
   readonly #place: Place & { readonly groups: Set<TaskGroup> }
   readonly #listeners = new Set<{ listener: (event: TaskEvent) => void }>()
   #root: TaskGroup | undefined
-  #stopping = false
   #report: Promise<ShutdownReport> | undefined
 
   /** @param options - `name`: for trees, default `tasks` */
-  constructor(options: { name?: string | undefined } = {}) {
+  constructor(options?: { name?: string | undefined }) {
     const { name = 'tasks' } = checkOptions(options)
-    checkName(name)
+    checkType('name', name, 'string')
     this.name = name
     this.#source = new CancellationTokenSource({ name })
     const observer: Observer = (type, task) => {
-      for (const { listener } of this.#listeners) tell(listener, { type, task })
+      const listeners = this.#listeners
+      for (const it of [...listeners]) if (listeners.has(it)) tell(it.listener, { type, task })
     }
     this.#place = { label: undefined, outer: undefined, observer, groups: new Set() }
   }
@@ -88,7 +88,7 @@ export class TaskManager implements AsyncDisposable {
 
   /** Has `shutdown` begun? */
   get shuttingDown(): boolean {
-    return this.#stopping
+    return this.token.cancelled
   }
 
   /** All tasks that have not ended, those in nested groups included. */
@@ -97,7 +97,7 @@ export class TaskManager implements AsyncDisposable {
   }
 
   /** Makes a group; a name is a label, reusing one is no error. Born cancelled during and after shutdown. */
-  createGroup(name: string, options: TaskGroupOptions = {}): TaskGroup {
+  createGroup(name: string, options?: TaskGroupOptions): TaskGroup {
     const own = checkOptions(options).signal
     if (typeof name !== 'string') throw badValue('name', 'a string', name, TypeError)
     const signal = this.shuttingDown ? CancellationToken.any(own, this.token) : own
@@ -117,7 +117,7 @@ export class TaskManager implements AsyncDisposable {
    */
   createTask<T>(
     run: TaskFunction<T>,
-    options: TaskOptions & { group?: string | undefined } = {},
+    options?: TaskOptions & { group?: string | undefined },
   ): Task<T> {
     const { group = ROOT } = checkOptions(options)
     checkFunction('run', run)
@@ -159,14 +159,22 @@ export class TaskManager implements AsyncDisposable {
    * @throws TypeError, RangeError; an error if without `grace` a task of its own asks, which would wait for itself
    *   (after its first `await` that is known only with async context enabled): the shutdown goes on all the same
    */
-  shutdown(
-    options: { reason?: unknown; grace?: Milliseconds | undefined } = {},
-  ): Promise<ShutdownReport> {
+  shutdown(options?: {
+    reason?: unknown
+    grace?: Milliseconds | undefined
+  }): Promise<ShutdownReport> {
     try {
       const { reason, grace = Infinity } = checkOptions(options)
       checkMilliseconds('grace', grace)
-      // Outside of the task that may have called: it is awaited like all others.
-      this.#report ??= runIn(undefined, () => this.#end(reason, grace))
+      if (!this.#report) {
+        let begin!: (report: Promise<ShutdownReport>) => void
+        // First, since those who are told may ask for it.
+        this.#report = new Promise((resolve) => {
+          begin = resolve
+        })
+        // Outside of the task that may have called: it is awaited like all others.
+        begin(runIn(undefined, () => this.#end(reason, grace)))
+      }
       if (grace < Infinity || !inTask(({ observer }) => observer === this.#place.observer)) {
         return this.#report
       }
@@ -181,8 +189,9 @@ export class TaskManager implements AsyncDisposable {
 
   /** Shuts down; throws the failures nobody has seen, if no `shutdown()` reported them. */
   async [Symbol.asyncDispose](): Promise<void> {
-    if (await this.#report) await this.#report
-    else throwAll((await this.shutdown()).errors, this.name)
+    const reported = this.#report
+    const { errors } = await this.shutdown()
+    if (!reported) throwAll(errors, this.name)
   }
 
   #supervisor(name: string): TaskGroup {
@@ -196,16 +205,13 @@ export class TaskManager implements AsyncDisposable {
     const abandoned: TaskInfo[] = []
     const errors: unknown[] = []
     const { groups, observer } = this.#place
-    const told = new Set<TaskGroup>()
+    const ends = new Map<TaskGroup, Promise<void>>() // of those that were told
     let left: TaskGroup[]
-    const ends: Promise<void>[] = []
     let cancelled = 0
-    this.#stopping = true
     this.#source.cancel(reason)
     const patience = patienceOf(grace)
 
     const end = async (group: TaskGroup): Promise<void> => {
-      told.add(group)
       cancelled += handlesIn([group]).length
       let own: CancellationTokenSource | undefined
       const beginGrace = (): void => {
@@ -228,20 +234,20 @@ export class TaskManager implements AsyncDisposable {
       await group[Symbol.asyncDispose]()
     }
 
-    const rest = (): TaskGroup[] => [...groups].filter((it) => !told.has(it)).reverse()
+    const rest = (): TaskGroup[] => [...groups].filter((it) => !ends.has(it)).reverse()
     // in this very tick: who waits there for somebody that is abandoned now has then not failed, but was cancelled as well
     patience.token.onCancelled(() => {
-      for (const group of rest()) ends.push(end(group))
+      for (const group of rest()) ends.set(group, end(group))
     })
     do {
       left = rest()
       for (const group of left) {
-        if (!groups.has(group) || told.has(group)) continue // it has ended meanwhile, or patience has
+        if (!groups.has(group) || ends.has(group)) continue // it has ended meanwhile, or patience has
         const ended = end(group)
-        ends.push(ended)
+        ends.set(group, ended)
         await patience.token.race(ended).catch(noop)
       }
-      await Promise.all(ends)
+      await Promise.all(ends.values())
     } while (left.length)
     patience.close()
     const duration = performance.now() - start

@@ -19,7 +19,7 @@ import type { Task, TaskFunction, TaskOptions } from './types.js'
  * task.state // 'cancelled'
  * ```
  */
-export function runTask<T>(run: TaskFunction<T>, options: TaskOptions = {}): Task<T> {
+export function runTask<T>(run: TaskFunction<T>, options?: TaskOptions): Task<T> {
   const signal = checkOptions(options).signal ?? CancellationToken.current
   return (currentGroup() ?? getTaskManager()).createTask(run, { ...options, signal })
 }

@@ -47,7 +47,7 @@ export async function runTasks(
   third?: unknown,
 ): Promise<unknown> {
   const job = jobOf(input, second, third)
-  const { items } = job
+  const { items, keys } = job
   const values: unknown[] = Array.isArray(items) ? new Array(items.length) : []
   const crew = new Crew(job, {
     value(index, value) {
@@ -57,5 +57,5 @@ export async function runTasks(
   await crew.work()
   throwAll(crew.obstacles, job.options.name)
   values.length = crew.taken // of an array that shrank meanwhile
-  return job.keyed ? Object.fromEntries(values.map((it, at) => [job.names?.[at], it])) : values
+  return keys ? Object.fromEntries(keys.map((key, at) => [key, values[at]])) : values
 }

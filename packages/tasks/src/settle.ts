@@ -60,7 +60,6 @@ export async function settleTasks(
       },
       failure(index, reason) {
         outcomes[index] = { ...taskOf(index, 'rejected'), reason }
-        return true
       },
     },
   )
@@ -150,7 +149,6 @@ async function first(
     failure(index, error) {
       if (race) win(error, true)
       else errors[index] = error
-      return true
     },
   })
   await crew.work()

@@ -10,11 +10,11 @@ import {
 } from '@uno-async/core'
 import { isEcho } from './errors.js'
 import type { TaskGroup } from './group.js'
-import { checkFlag, checkName, nameOf } from './internal/check.js'
+import { checkType, nameOf } from './internal/check.js'
 import { type Turn, thisTurn } from './internal/clock.js'
 import { derive, listened, sourceOf } from './internal/derive.js'
 import { nextId } from './internal/id.js'
-import { inTask, notePath, type Place, valuesIn } from './internal/place.js'
+import { inTask, type Place, valuesIn } from './internal/place.js'
 import { Sight } from './internal/sight.js'
 import type { Task, TaskFunction, TaskInfo, TaskOptions, TaskOutcome, TaskState } from './types.js'
 
@@ -26,7 +26,6 @@ export interface Terms {
   readonly signal: CancellationToken
   /** The same. */
   readonly parents: readonly CancellationToken[]
-  readonly name?: string | undefined
   /** Milliseconds it may run. */
   readonly limit: Milliseconds
   readonly service: boolean
@@ -75,8 +74,8 @@ export class TaskHandle implements Task<unknown>, Place, Frame {
 
   constructor(group: TaskGroup, run: TaskFunction<unknown>, options: TaskOptions, terms: Terms) {
     const { name, signal, timeout = Infinity, service } = options
-    checkName(name)
-    checkFlag('service', service)
+    checkType('name', name, 'string')
+    checkType('service', service, 'boolean')
     checkMilliseconds('timeout', timeout)
     this.outer = group
     this.run = run
@@ -88,7 +87,6 @@ export class TaskHandle implements Task<unknown>, Place, Frame {
       ...terms,
       signal: both,
       parents: [both],
-      name: timeout < Infinity ? this.name : undefined,
       limit: timeout,
     }
   }
@@ -106,7 +104,9 @@ export class TaskHandle implements Task<unknown>, Place, Frame {
   }
 
   get token(): CancellationToken {
-    return (this.ownToken ??= derive(this.terms.parents, this.terms.name))
+    if (this.ownToken) return this.ownToken
+    const { parents, limit } = this.terms
+    return (this.ownToken = derive(parents, limit < Infinity ? this.name : undefined))
   }
 
   get values(): Values {
@@ -132,18 +132,6 @@ export class TaskHandle implements Task<unknown>, Place, Frame {
   get timedOut(): boolean {
     const { limit, signal } = this.terms
     return limit < Infinity && !this.stopped && !Object.is(this.token.reason, signal.reason)
-  }
-
-  /** Its failure, if nobody waits any longer for what comes of it after its timeout. */
-  expire(): unknown {
-    const { error } = this.token
-    notePath(error, this)
-    return error
-  }
-
-  /** It ended with the failure its group was told of when it was abandoned. */
-  get reported(): boolean {
-    return this.abandoned && this.timedOut && this.value === this.token.error
   }
 
   get promise(): Promise<unknown> {
@@ -199,14 +187,17 @@ export class TaskHandle implements Task<unknown>, Place, Frame {
     return this.cancel()
   }
 
-  /** How it ended; of one that was abandoned, and has not, how it was told to. */
+  /** What it failed with; if it was abandoned, and has not ended, what it was told to end with. */
+  get reason(): unknown {
+    return this.live ? this.token.error : this.value
+  }
+
+  /** How it ended, or was told to. */
   ending(): TaskOutcome<unknown> {
-    const { info: task } = this
-    const value = this.live ? this.token.error : this.value
-    const status = !this.live ? this.status : this.timedOut ? 'rejected' : 'cancelled'
-    return status === 'fulfilled'
-      ? { status, value: value, task }
-      : { status: status as 'rejected', reason: value, task }
+    const { info: task, live, reason, status, timedOut, value } = this
+    if (status === 'fulfilled') return { status, value, task }
+    const how = live ? (timedOut ? 'rejected' : 'cancelled') : status
+    return { status: how as 'rejected', reason, task }
   }
 
   /** Somebody will hear of its failure. */
@@ -223,7 +214,6 @@ export class TaskHandle implements Task<unknown>, Place, Frame {
       if (this.timedOut) value = this.token.error
       else status = 'cancelled'
     }
-    if (status === 'rejected') notePath(value, this)
     this.status = status
     this.value = value
     this.watch?.dispose()
@@ -236,6 +226,7 @@ export class TaskHandle implements Task<unknown>, Place, Frame {
   /** Abandoned, it keeps nobody waiting, who could not end either: they are told of its cancellation. */
   leave(): void {
     this.abandoned = true
+    this.patience?.close()
     this.tell?.()
   }
 
@@ -249,7 +240,7 @@ export class TaskHandle implements Task<unknown>, Place, Frame {
       this.settled = new Promise((resolve, reject) => {
         this.tell = () => {
           if (this.status === 'fulfilled') resolve(this.value)
-          else reject(this.live ? this.token.error : this.value)
+          else reject(this.reason)
         }
       })
       this.settled.catch(noop)

@@ -123,6 +123,12 @@ it('gets an error, not a hang, where it awaits the shutdown of its manager witho
     const report = await manager.shutdown()
     expect([sibling.state, report.abandoned]).toEqual(['cancelled', []])
   }
+  const begun = new TaskManager({ name: 'begun' })
+  const late = begun.createTask(async () => {
+    void begun.shutdown()
+    await begun[Symbol.asyncDispose]()
+  })
+  expect(await failureOf(late)).toMatchObject({ message: expect.stringContaining('"begun"') })
   const manager = new TaskManager()
   let shutdown: unknown
   const shut = () => {

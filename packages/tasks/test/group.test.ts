@@ -409,6 +409,16 @@ describe('cancel()', () => {
     expect(never).not.toHaveBeenCalled()
   })
 
+  it('can be what disposing by a child in its synchronous part comes to', async () => {
+    const group = new TaskGroup()
+    const task = group.createTask(async () => {
+      await group[Symbol.asyncDispose]()
+      return 1
+    })
+    expect(await task).toBe(1)
+    expect(group.state).toBe('closed')
+  })
+
   it('can be called by a child in its synchronous part', async () => {
     await TaskGroup.run((group) => {
       group.createTask(async (token) => {
@@ -620,6 +630,52 @@ describe('order and slots', () => {
     expect(never).not.toHaveBeenCalled()
   })
 
+  it('lets nobody in before who is queued, or waits, also from within a hook', async () => {
+    const log: string[] = []
+    const group = new TaskGroup({
+      concurrency: 1,
+      cancelOnError: false,
+      onTaskError() {
+        group.createTask(() => log.push('hook'))
+        void group.whenSlotFree().then(() => log.push('told of hook'))
+      },
+    })
+    group.createTask(() => delay(5).then(reject(boom)))
+    group.createTask(() => log.push('queued'))
+    void group.whenSlotFree().then(() => log.push('told'))
+    await vi.runAllTimersAsync()
+    expect(log).toEqual(['queued', 'hook', 'told', 'told of hook'])
+    await group.join()
+    const line: string[] = []
+    const other = new TaskGroup({
+      concurrency: 1,
+      cancelOnError: false,
+      onTaskError: () => void other.whenSlotFree().then(() => line.push('hook')),
+    })
+    other.createTask(() => delay(5).then(reject(boom)))
+    void other.whenSlotFree().then(() => line.push('told'))
+    await vi.runAllTimersAsync()
+    expect(line).toEqual(['told', 'hook'])
+    await other.join()
+  })
+
+  it('tells who comes to a group that is cancelled, though it has slots', async () => {
+    const group = new TaskGroup({ concurrency: 1 })
+    void group.cancel(boom)
+    expect(await failureOf(group.whenSlotFree())).toBe(boom)
+    await group.join()
+  })
+
+  it('tells who waits for a slot when the group has ended meanwhile', async () => {
+    const group = new TaskGroup({ concurrency: 1 })
+    const first = group.whenSlotFree()
+    const second = failureOf(group.whenSlotFree())
+    const third = failureOf(group.whenSlotFree())
+    await Promise.all([first, group.join()])
+    expect(await second).toBeInstanceOf(ClosedError)
+    expect(await third).toBeInstanceOf(ClosedError)
+  })
+
   it('holds the slot until the function has ended, also after a timeout', async () => {
     const group = new TaskGroup({ concurrency: 1, cancelOnError: false })
     const slow = group.createTask(() => delay(20), { timeout: 5 })
@@ -765,6 +821,33 @@ describe('service tasks', () => {
     await vi.runAllTimersAsync()
     expect(await run).toBe(boom)
     expect(log).toEqual(['task', 'body', 'service'])
+  })
+
+  it('end with a group without body that is cancelled from outside', async () => {
+    const source = new CancellationTokenSource()
+    const group = new TaskGroup({ signal: source.token })
+    const service = group.createTask(forever, { service: true })
+    source.cancel(boom)
+    expect(service.token.reason).toBe(boom)
+    expect(await failureOf(group.join())).toBe(boom)
+  })
+
+  it('end with cancel() of a body that was woken from outside', async () => {
+    const source = new CancellationTokenSource()
+    const run = failureOf(
+      TaskGroup.run(
+        async (group) => {
+          const service = group.createTask(forever, { service: true })
+          await forever(group.token).catch(() => {})
+          expect(service.state).toBe('running')
+          await group.cancel()
+          expect(service.state).toBe('cancelled')
+        },
+        { signal: source.token },
+      ),
+    )
+    source.cancel(boom)
+    expect(await run).toBe(boom)
   })
 
   it('end with cancel() as well, and their failures count', async () => {
@@ -973,6 +1056,40 @@ describe('completed', () => {
     expect((await first).value?.task.name).toBe('service')
     expect((await steps.next()).done).toBe(true)
     await joined
+  })
+
+  it('ends with a group without tasks that is cancelled from outside', async () => {
+    const source = new CancellationTokenSource()
+    const group = new TaskGroup({ signal: source.token })
+    const step = group.completed().next()
+    source.cancel(boom)
+    expect((await step).done).toBe(true)
+    expect(await failureOf(group.join())).toBe(boom)
+  })
+
+  it('serves many readers, who may be ahead, as quickly as few', async () => {
+    const group = new TaskGroup()
+    const iterator = group.completed()
+    const steps = Array.from({ length: 70_000 }, () => iterator.next())
+    for (const _ of steps) group.createTask(() => 1)
+    const all = await Promise.all(steps)
+    expect(all.every(({ value }) => value?.status === 'fulfilled')).toBe(true)
+    await group.join()
+  })
+
+  it('gives nothing after it was left, whoever was ahead or behind', async () => {
+    const group = new TaskGroup()
+    const behind = group.completed()
+    const ahead = group.completed()
+    const waiting = [ahead.next(), ahead.next(), ahead.next()]
+    group.createTask(() => 1)
+    group.createTask(() => 2)
+    for (const left of [behind, ahead]) {
+      await left.return?.()
+      expect(await left.next()).toEqual({ done: true, value: undefined })
+    }
+    expect((await Promise.all(waiting)).map(({ done }) => done)).toEqual([false, false, true])
+    await group.join()
   })
 
   it('can be left, and serves readers who are ahead', async () => {
@@ -1256,6 +1373,22 @@ describe('a task', () => {
     await cancelled
     expect([await sibling, task.state, await failureOf(task)]).toEqual([1, 'cancelled', boom])
     await task.cancel()
+    await group.join()
+  })
+
+  it('has a token that is not cancelled by a timeout after its end', async () => {
+    const group = new TaskGroup()
+    const task = group.createTask(() => 1, { timeout: 10 })
+    await group.join()
+    await vi.advanceTimersByTimeAsync(20)
+    expect([task.token.cancelled, task.state]).toEqual([false, 'fulfilled'])
+  })
+
+  it('can be cancelled alone before its timeout, which is no failure', async () => {
+    const group = new TaskGroup()
+    const task = group.createTask(forever, { timeout: 10 })
+    await task.cancel(boom)
+    expect(await task.outcome()).toMatchObject({ status: 'cancelled', reason: boom })
     await group.join()
   })
 

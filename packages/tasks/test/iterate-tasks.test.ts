@@ -91,6 +91,26 @@ it('cancels and awaits what is in flight when the loop is left', async () => {
   expect(closed).toBe(1)
 })
 
+it('can be left while there is no room for more', async () => {
+  const reading = (async () => {
+    for await (const _ of iterateTasks([0, 1, 2, 3], wait, { concurrency: 2 })) {
+      await delay(50)
+      break
+    }
+  })()
+  await vi.runAllTimersAsync()
+  await reading
+})
+
+it('cancels nothing, and listens to nothing any more, when all was read', async () => {
+  const source = new CancellationTokenSource()
+  const told = vi.fn()
+  const run = (_: number, token: CancellationToken) => void token.onCancelled(told)
+  await read(iterateTasks([1, 2], run, { signal: source.token }))
+  source.cancel()
+  expect(told).not.toHaveBeenCalled()
+})
+
 it('throws what really fails while the loop is left', async () => {
   const run = async (n: number, token: CancellationToken) => {
     await (n ? forever(token).catch(() => Promise.reject(boom)) : delay(0))

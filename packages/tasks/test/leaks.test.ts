@@ -24,6 +24,9 @@ it('leaves no listener of 10 000 groups on one signal', async () => {
   }
   await runTasks([1, 2], async (n) => n, { signal, taskTimeout: 1_000 })
   for await (const _ of iterateTasks([1, 2], async (n) => n, { signal })) break
+  const group = new TaskGroup({ concurrency: 1 })
+  group.createTask(async () => {})
+  await group.whenSlotFree({ signal })
   expect(getEventListeners(signal, 'abort')).toHaveLength(0)
 })
 
@@ -111,6 +114,25 @@ it('keeps nothing of tasks whose end was read, however long the reader is behind
   gc()
   expect(refs.filter((ref) => ref.deref()).length).toBeLessThan(10)
   await group.cancel()
+})
+
+it('keeps nothing for a reader that has left', async () => {
+  const group = new TaskGroup()
+  const refs: WeakRef<object>[] = []
+  const ends = group.completed()
+  await ends.return?.()
+  for (let n = 0; n < 100; n++) {
+    await group.createTask(() => {
+      const value = {}
+      refs.push(new WeakRef(value))
+      return value
+    })
+  }
+  await turn()
+  gc()
+  expect(refs.filter((ref) => ref.deref()).length).toBeLessThan(10)
+  expect((await ends.next()).done).toBe(true)
+  await group.join()
 })
 
 it('keeps no group by an error', async () => {

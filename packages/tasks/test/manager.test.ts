@@ -57,6 +57,31 @@ describe('groups of a manager', () => {
 })
 
 describe('shutdown', () => {
+  it('are let go when they are cancelled from outside and empty', () => {
+    const manager = new TaskManager()
+    const source = new CancellationTokenSource()
+    manager.createGroup('a', { signal: source.token }).createTask(() => 1)
+    expect(manager.tree().children).toHaveLength(1)
+    source.cancel()
+    expect(manager.tree().children).toHaveLength(0)
+  })
+
+  it('are kept for the report when they are cancelled with failures nobody has seen', async () => {
+    const manager = new TaskManager()
+    const group = manager.createGroup('a', { cancelOnError: false })
+    group.createTask(() => Promise.reject(boom))
+    await vi.advanceTimersByTimeAsync(1)
+    await group.cancel()
+    expect((await manager.shutdown()).errors).toEqual([boom])
+  })
+
+  it('leave no timer where all end in their grace', async () => {
+    const manager = new TaskManager()
+    for (const name of ['a', 'b']) manager.createGroup(name).createTask(forever)
+    expect((await manager.shutdown({ grace: 60_000 })).abandoned).toEqual([])
+    expect(vi.getTimerCount()).toBe(0)
+  })
+
   it('ends group after group, the newest first', async () => {
     const manager = new TaskManager()
     const log: string[] = []
@@ -102,6 +127,18 @@ describe('shutdown', () => {
     })
     expect(polite.state).toBe('cancelled')
     expect(vi.getTimerCount()).toBe(0)
+  })
+
+  it('leaves no timer of the grace of a group whose task it abandons', async () => {
+    const manager = new TaskManager()
+    const onStraggler = vi.fn()
+    const group = manager.createGroup('a', { grace: 60_000, onStraggler })
+    group.createTask(() => new Promise(() => {}))
+    const shutdown = manager.shutdown({ grace: 100 })
+    await vi.advanceTimersByTimeAsync(101)
+    expect((await shutdown).abandoned).toHaveLength(1)
+    expect(vi.getTimerCount()).toBe(0)
+    expect(onStraggler).not.toHaveBeenCalled()
   })
 
   it('gives each group its grace, and all that are left at once when one has used it up', async () => {
@@ -225,6 +262,30 @@ describe('shutdown', () => {
     fill(disposed)
     expect((await failureOf(disposed[Symbol.asyncDispose]())).errors).toEqual([bang, boom])
   })
+
+  it('are in one report, also for who asks while it begins', async () => {
+    const manager = new TaskManager()
+    const reports: unknown[] = []
+    const again = () => void reports.push(manager.shutdown())
+    manager.token.onCancelled(again)
+    manager.createTask((token) => {
+      token.onCancelled(again)
+      return forever(token).catch(() => Promise.reject(boom))
+    })
+    const report = await manager.shutdown()
+    expect(report).toMatchObject({ cancelled: 1, errors: [boom] })
+    expect(reports).toHaveLength(2)
+    for (const other of await Promise.all(reports)) expect(other).toBe(report)
+  })
+
+  it('begins to dispose at once, and has failures reported by that alone', async () => {
+    const manager = new TaskManager()
+    manager.createTask(() => Promise.reject(boom))
+    await vi.advanceTimersByTimeAsync(1)
+    const disposed = failureOf(manager[Symbol.asyncDispose]())
+    expect(manager.shuttingDown).toBe(true)
+    expect(await disposed).toBe(boom)
+  })
 })
 
 it('creates tasks born cancelled during and after shutdown, whatever ran before', async () => {
@@ -307,6 +368,21 @@ describe('events', () => {
     group.createTask(() => 1)
     expect(log).toHaveLength(11)
     await manager.shutdown()
+  })
+
+  it('reach who listens when they happen: not who comes then, nor who has gone', () => {
+    const manager = new TaskManager()
+    const log: string[] = []
+    let again = manager.on(function listener({ type }) {
+      log.push(type)
+      again.dispose()
+      gone.dispose()
+      if (log.length < 10) again = manager.on(listener)
+    })
+    const gone = manager.on(() => log.push('gone'))
+    manager.createTask(() => 1)
+    expect(log).toEqual(['start', 'end'])
+    again.dispose()
   })
 
   it('survive a listener that throws', async () => {

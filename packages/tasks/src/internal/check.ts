@@ -1,17 +1,25 @@
-import { badValue, checkFunction, checkInteger, checkMilliseconds } from '@uno-async/core'
+import {
+  badValue,
+  checkInteger,
+  checkMilliseconds,
+  checkOptions as checkObject,
+} from '@uno-async/core'
 import type { TaskGroupOptions } from '../types.js'
-import { isThenable } from './thenable.js'
 
-/** Gives `options` back if they may be some. @throws TypeError */
-export function checkOptions<O>(options: O): O {
-  if (typeof options === 'object' && options && !Array.isArray(options)) return options
-  throw badValue('options', 'an object', options, TypeError)
+/** Gives options back, `{}` where there are none. @throws TypeError if they are no object, or an array, as tasks are */
+export function checkOptions<O extends object>(options: O | undefined): O {
+  if (Array.isArray(options)) throw badValue('options', 'an object', options, TypeError)
+  return checkObject(options)
 }
 
-export function checkName(name: unknown): void {
-  if (name !== undefined && typeof name !== 'string') {
-    throw badValue('name', 'a string', name, TypeError)
-  }
+/** @throws TypeError */
+export function checkType(
+  option: string,
+  value: unknown,
+  type: 'string' | 'boolean' | 'function',
+): void {
+  if (value === undefined || typeof value === type) return
+  throw badValue(option, `a ${type}`, value, TypeError)
 }
 
 /** What a function is called. That of a mock or of a stub for a remote one may be anything, or throw, and is then none. */
@@ -24,22 +32,8 @@ export function nameOf(run: { readonly name: unknown }): string {
   }
 }
 
-export function checkFlag(option: string, value: unknown): void {
-  if (value !== undefined && typeof value !== 'boolean') {
-    throw badValue(option, 'true or false', value, TypeError)
-  }
-}
-
 export function checkConcurrency(value: unknown): number {
   return value === Infinity ? value : checkInteger('concurrency', value, 1)
-}
-
-export function checkPromise(option: string, value: unknown): void {
-  if (!isThenable(value)) throw badValue(option, 'a promise', value, TypeError)
-}
-
-export function checkHook<F>(option: string, value: F): F {
-  return value === undefined ? value : checkFunction(option, value)
 }
 
 export type Settings = TaskGroupOptions & {
@@ -58,10 +52,10 @@ export function checkGroupOptions(options: TaskGroupOptions | undefined): Settin
     concurrency = Infinity,
     grace = Infinity,
   } = checkOptions(options)
-  checkName(name)
-  checkFlag('cancelOnError', cancelOnError)
-  checkHook('onTaskError', options.onTaskError)
-  checkHook('onStraggler', options.onStraggler)
+  checkType('name', name, 'string')
+  checkType('cancelOnError', cancelOnError, 'boolean')
+  checkType('onTaskError', options.onTaskError, 'function')
+  checkType('onStraggler', options.onStraggler, 'function')
   checkConcurrency(concurrency)
   checkMilliseconds('grace', grace)
   return { ...options, cancelOnError, concurrency, grace }

@@ -3,39 +3,38 @@ import type { TaskOutcome } from '../types.js'
 
 type Result = IteratorResult<TaskOutcome<unknown>, undefined>
 
+/** A place in the line of tasks that ended: has the task, or who waits for it. */
+class Cell {
+  task: TaskHandle | undefined = undefined
+  reader: ((result: Result) => void) | undefined = undefined
+  next: Cell | undefined = undefined
+}
+
 /** Hands out how tasks ended, to readers who may be ahead or behind. */
 export class Completed implements AsyncIterableIterator<TaskOutcome<unknown>> {
   readonly #feeds: Set<Completed>
-  #ready: TaskHandle[] = [] // ended, not read
-  #read = 0 // how many of those were read
-  #readers: ((result: Result) => void)[] = []
+  #read = new Cell() // for the next reader
+  #write = this.#read // for the next task
   #over = false
-  // Invariant: no readers while something is ready or it is over
 
   constructor(feeds: Set<Completed>) {
     this.#feeds = feeds.add(this)
   }
 
   next(): Promise<Result> {
+    const cell = this.#read
+    this.#read = after(cell)
     return new Promise((resolve) => {
-      const task = this.#ready[this.#read]
-      if (task) {
-        // what was read goes in bulk, as soon as it is half of all: a reader may be behind for ever
-        if (++this.#read * 2 >= this.#ready.length) {
-          this.#ready.splice(0, this.#read)
-          this.#read = 0
-        }
-        return resolve(tell(task))
-      }
-      if (this.#over) resolve(DONE)
-      else this.#readers.push(resolve)
+      if (cell.task) resolve(tell(cell.task))
+      else if (this.#over) resolve(DONE)
+      else cell.reader = resolve
     })
   }
 
   return(): Promise<Result> {
-    this.#ready = []
     this.end()
-    return Promise.resolve(DONE)
+    this.#read = this.#write
+    return this.next()
   }
 
   [Symbol.asyncIterator](): this {
@@ -43,19 +42,22 @@ export class Completed implements AsyncIterableIterator<TaskOutcome<unknown>> {
   }
 
   push(task: TaskHandle): void {
-    const reader = this.#readers.shift()
-    if (reader) reader(tell(task))
-    else this.#ready.push(task)
+    const cell = this.#write
+    this.#write = after(cell)
+    if (cell.reader) cell.reader(tell(task))
+    else cell.task = task
   }
 
   end(): void {
     this.#feeds.delete(this)
     this.#over = true
-    for (const reader of this.#readers.splice(0)) reader(DONE)
+    for (let cell: Cell | undefined = this.#write; cell; cell = cell.next) cell.reader?.(DONE)
   }
 }
 
 const DONE: Result = { done: true, value: undefined }
+
+const after = (cell: Cell): Cell => (cell.next ??= new Cell())
 
 function tell(task: TaskHandle): Result {
   task.see()

@@ -9,7 +9,7 @@ import {
   runIn,
 } from '@uno-async/core'
 import { distinct, isEcho } from '../errors.js'
-import { checkConcurrency, checkHook, checkName } from './check.js'
+import { checkConcurrency, checkType } from './check.js'
 import type { Job } from './job.js'
 import { currentPlace, notePath } from './place.js'
 import { tell } from './report.js'
@@ -18,8 +18,8 @@ import { isThenable } from './thenable.js'
 /** Told how tasks end. */
 export interface Follower {
   value(index: number, value: unknown): void
-  /** Without it, or where it gives false, a failure ends it all. */
-  failure?(index: number, error: unknown): boolean
+  /** Without it a failure ends it all. */
+  failure?(index: number, error: unknown): void
   /** Asked before an item is taken: resolves when there is room for what comes of it. */
   room?(): Promise<void>
 }
@@ -32,14 +32,12 @@ export class Crew {
   readonly #source: CancellationTokenSource
   readonly #concurrency: number
   readonly #taskTimeout: number
-  readonly #place = currentPlace()
   readonly #frame: Frame // that of the tasks
   readonly #failures: { readonly index: number; readonly error: unknown }[] = []
   #iterator: Iterator<unknown> | AsyncIterator<unknown> | undefined
   #patient: boolean // taking an item must be awaited
-  #next = 0 // the index of the next item
+  taken = 0 // items, so far
   #running = 0
-  #done = 0
   #failed = 0
   #pumping = false // items are being taken
   #asking = false // the source has not answered yet
@@ -50,13 +48,13 @@ export class Crew {
 
   constructor(job: Job, follower: Follower) {
     const { name, signal, timeout, concurrency = Infinity, taskTimeout = Infinity } = job.options
-    checkName(name)
+    checkType('name', name, 'string')
     this.#job = job
     this.#follower = follower
     this.#concurrency = checkConcurrency(concurrency)
     this.#taskTimeout = checkMilliseconds('taskTimeout', taskTimeout)
     this.#patient = follower.room !== undefined
-    checkHook('onProgress', job.options.onProgress)
+    checkType('onProgress', job.options.onProgress, 'function')
     const parent = CancellationToken.from(signal ?? CancellationToken.current)
     this.#outside =
       timeout === undefined
@@ -68,11 +66,6 @@ export class Crew {
 
   get token(): CancellationToken {
     return this.#source.token
-  }
-
-  /** How many items were taken. */
-  get taken(): number {
-    return this.#next
   }
 
   /** Cancelled, and not by us? */
@@ -88,7 +81,7 @@ export class Crew {
   }
 
   nameOf(index: number): string {
-    return this.#job.names?.[index] ?? `task-${index}`
+    return this.#job.nameOf?.(index) || `task-${index}`
   }
 
   /** Nothing starts any more, and what runs is cancelled. */
@@ -169,7 +162,7 @@ export class Crew {
       this.#over = true
       return
     }
-    const index = this.#next++
+    const index = this.taken++
     const timeout = this.#taskTimeout
     const own =
       timeout < Infinity
@@ -218,7 +211,6 @@ export class Crew {
     const { token } = this
     const its = own?.token ?? token
     this.#running--
-    this.#done++
     if (!failed) this.#follower.value(index, value)
     else if (!isEcho(its, value)) this.#fail(index, value)
     else if (own && !Object.is(its.reason, token.reason)) this.#fail(index, its.error) // its own timeout
@@ -230,10 +222,11 @@ export class Crew {
 
   #fail(index: number, error: unknown): void {
     const { name } = this.#job.options
+    const { failure } = this.#follower
     const label = this.nameOf(index)
     this.#failed++
-    notePath(error, this.#place, name === undefined ? [label] : [name, label])
-    if (this.#follower.failure?.(index, error)) return
+    notePath(error, currentPlace(this.#frame), name === undefined ? [label] : [name, label])
+    if (failure) return failure(index, error)
     this.#failures.push({ index, error })
     this.stop(new CancelledError(`Task "${label}" failed`, { cause: error }))
   }
@@ -242,7 +235,7 @@ export class Crew {
   #break(error: unknown): void {
     if (isEcho(this.token, error)) return
     this.#over = true
-    this.#failures.push({ index: this.#next, error })
+    this.#failures.push({ index: this.taken, error })
     this.stop(new CancelledError('The source of the items failed', { cause: error }))
   }
 
@@ -266,7 +259,7 @@ export class Crew {
     tell(() => {
       const { length, size } = items as { length?: number; size?: number }
       options.onProgress?.({
-        done: this.#done,
+        done: this.taken - this.#running,
         failed: this.#failed,
         running: this.#running,
         total: Array.isArray(items) ? length : typeof size === 'number' ? size : undefined,

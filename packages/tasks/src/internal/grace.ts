@@ -15,7 +15,6 @@ export function beginGrace(task: TaskHandle, { grace, onStraggler }: Settings): 
   source.token.onCancelled(() => {
     if (task.patience !== source) return // named with others: many are late at once, and each would look at all
     const late = [...group.handles].filter(({ patience }) => patience?.token.cancelled)
-    if (!late.length) return
     for (const each of late) each.patience = undefined
     const infos = late.map(({ info }) => info)
     for (const info of infos) group.observer?.('straggler', info)

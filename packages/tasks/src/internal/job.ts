@@ -10,10 +10,10 @@ export interface Job {
   readonly items: Items
   readonly run: Worker
   readonly options: RunTasksOptions
-  /** What the tasks are called, where they have names of their own. */
-  readonly names?: readonly string[]
-  /** The tasks came in a record. */
-  readonly keyed?: boolean
+  /** Of a record of tasks. */
+  readonly keys?: readonly string[] | undefined
+  /** What a task is called, if it has a name of its own. */
+  nameOf?(index: number): string
 }
 
 const call: Worker = (task: (token: CancellationToken) => unknown, token) => task(token)
@@ -23,17 +23,19 @@ export function jobOf(input: unknown, second: unknown, third: unknown): Job {
   if (typeof second === 'function' || isIterable(input) !== Array.isArray(input)) {
     return mapOf(input, second, third)
   }
-  const keyed = !Array.isArray(input)
-  if (keyed && !isRecord(input))
+  if (!Array.isArray(input) && !isRecord(input)) {
     throw badValue('tasks', 'an array or a record of functions', input, TypeError)
-  const keys = Object.keys(input as object)
-  const items: unknown[] = keyed ? Object.values(input as object) : (input as unknown[])
-  const names = Array.from(items, (task, index) => {
-    const key = keyed ? (keys[index] as string) : index
-    const run = checkFunction(`tasks[${key}]`, task) as TaskFunction<unknown>
-    return keyed ? `${key}` : nameOf(run) || `task-${index}`
-  })
-  return { items, run: call, options: optionsOf(second), names, keyed }
+  }
+  const keys = Array.isArray(input) ? undefined : Object.keys(input)
+  const items: TaskFunction<unknown>[] = keys ? Object.values(input) : (input as [])
+  for (const [at, task] of items.entries()) checkFunction(`tasks[${keys?.[at] ?? at}]`, task)
+  return {
+    items,
+    run: call,
+    options: checkOptions(second as object | undefined),
+    keys,
+    nameOf: (index) => keys?.[index] ?? nameOf(items[index] as TaskFunction<unknown>),
+  }
 }
 
 /** Items and what to do with each. @throws TypeError */
@@ -41,13 +43,11 @@ export function mapOf(items: unknown, run: unknown, options: unknown): Job {
   checkFunction('run', run)
   if (!isIterable(items))
     throw badValue('items', 'an iterable or an async iterable', items, TypeError)
-  return { items, run: run as Worker, options: optionsOf(options) }
+  return { items, run: run as Worker, options: checkOptions(options as object | undefined) }
 }
 
-const optionsOf = (options: unknown = {}): RunTasksOptions => checkOptions(options as object)
-
 /** A plain object, also of another realm. */
-function isRecord(value: unknown): boolean {
+function isRecord(value: unknown): value is Record<string, TaskFunction<unknown>> {
   if (typeof value !== 'object' || value === null) return false
   const prototype = Object.getPrototypeOf(value)
   return prototype === null || Object.getPrototypeOf(prototype) === null

@@ -32,9 +32,8 @@ export const slot = (): Slot => {
   return (known ??= shared[KEY] ??= { paths: new WeakMap(), manager: undefined })
 }
 
-/** A place is the frame in force, or a value in it where something else was put in force since. */
-export function currentPlace(): Place | undefined {
-  const frame = currentFrame()
+/** Where code runs that has this frame: it is the frame, or a value in it where something else was put in force since. */
+export function currentPlace(frame: Frame | undefined = currentFrame()): Place | undefined {
   return (frame && 'groups' in frame ? frame : valueIn(frame?.values, slot())?.value) as
     | Place
     | undefined

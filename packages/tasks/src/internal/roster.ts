@@ -20,8 +20,8 @@ export class Roster implements Iterable<TaskHandle> {
   first: TaskHandle | undefined = undefined
   last: TaskHandle | undefined = undefined
   draining = false // the loop that starts what is queued is on the stack
-  waiting: Set<(refuse?: () => void) => void> | undefined = undefined // for a free slot, to create a task
-  turns: Set<object> | undefined = undefined // of those who were told of a free slot, and had no time yet to take it
+  waiting: Set<() => void> | undefined = undefined // for a free slot, to create a task
+  turns = 0 // of those who were told of a free slot, and may not have had the time yet to take it
   // Invariant: busy <= slots; while something is queued they are equal
 
   constructor(slots: number) {
@@ -34,13 +34,7 @@ export class Roster implements Iterable<TaskHandle> {
 
   /** Is there a slot that nobody was told of? */
   get roomy(): boolean {
-    return !this.full && this.busy + (this.turns?.size ?? 0) < this.slots
-  }
-
-  /** A task takes a slot: it is that of the first who was told of one, as far as we know. */
-  take(): void {
-    this.busy++
-    if (this.turns) for (const turn of this.turns) return void this.turns.delete(turn)
+    return !this.full && this.busy + this.turns < this.slots
   }
 
   /** @param watched - whether the group is to be told when it is cancelled */
@@ -104,35 +98,29 @@ export class Roster implements Iterable<TaskHandle> {
 
   /** Resolves when there is a free slot, and it is the caller's turn. */
   whenFree(
-    options: { signal?: Cancellation | undefined },
+    options: { signal?: Cancellation | undefined } | undefined,
     open: () => CancellationToken,
   ): Promise<void> {
     // no async function: its promise would resolve too late, when others have had their turn
     return new Promise((resolve, reject) => {
-      const { signal } = checkOptions(options)
-      CancellationToken.from(signal).throwIfCancelled()
-      const token = CancellationToken.any(signal, open())
+      const token = CancellationToken.any(checkOptions(options).signal, open())
       token.throwIfCancelled()
       if (this.roomy && !this.waiting?.size) return resolve(this.giveTurn())
       const waiting = (this.waiting ??= new Set())
       let registration: Registration | undefined
-      const end = (refuse = () => token.throwIfCancelled()): void => {
+      const end = (): void => {
         waiting.delete(end)
         registration?.dispose()
         try {
-          resolve(refuse())
+          token.throwIfCancelled()
+          resolve(void open()) // it may have ended meanwhile
         } catch (error) {
           reject(error)
         }
       }
       waiting.add(end)
-      registration = token.onCancelled(() => end())
+      registration = token.onCancelled(end)
     })
-  }
-
-  /** Lets nobody wait for a slot any more: whoever does is told what `refuse` throws. */
-  dismiss(refuse: () => void): void {
-    for (const end of this.waiting ?? []) end(refuse)
   }
 
   *[Symbol.iterator](): Iterator<TaskHandle> {
@@ -158,12 +146,10 @@ export class Roster implements Iterable<TaskHandle> {
 
   /** Keeps a slot free for as long as an `await` takes. */
   giveTurn(): void {
-    const turn = {}
-    const turns = (this.turns ??= new Set())
-    turns.add(turn)
+    this.turns++
     queueMicrotask(() =>
       queueMicrotask(() => {
-        turns.delete(turn)
+        this.turns--
         this.freed()
       }),
     )

@@ -1,12 +1,13 @@
 import { type CancellationToken, checkFunction, UnoAsyncError } from '@uno-async/core'
+import type { TaskGroup } from '../group.js'
 import type { TaskHandle } from '../task.js'
-import type { Task, TaskFunction, TaskOptions } from '../types.js'
+import type { Task, TaskOptions } from '../types.js'
 import { checkOptions, nameOf } from './check.js'
 import { Sight } from './sight.js'
 
 /** Creates a task and waits until it says that it is ready, or ends. */
 export function startTask<T, R>(
-  create: (run: TaskFunction<T>, options: TaskOptions) => Task<T>,
+  group: TaskGroup,
   run: (token: CancellationToken, ready: (value: R) => void) => PromiseLike<T>,
   options: TaskOptions = {},
 ): Promise<{ value: Awaited<R>; task: Task<T> }> {
@@ -24,7 +25,7 @@ export function startTask<T, R>(
       }
     })
     const named = { ...checkOptions(options), name: options.name ?? nameOf(run) }
-    const task = create((token) => run(token, ready), named)
+    const task = group.createTask((token) => run(token, ready), named)
     created = true
     const handle = task as unknown as TaskHandle
     let early = true
