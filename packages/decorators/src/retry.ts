@@ -163,7 +163,7 @@ export function retry(options: RetryOptions = {}): AsyncDecorator {
     let pause: Milliseconds | undefined
 
     const attempt = async (): Promise<unknown> => {
-      const each = limit(call, attemptTimeout)
+      const each = attemptTimeout < Infinity ? limit(call, attemptTimeout) : undefined
       const limits = CancellationToken.any(total, each?.token)
       const [own, source] = joined(token, each?.token)
       try {
@@ -251,12 +251,12 @@ export function retry(options: RetryOptions = {}): AsyncDecorator {
 
   async function timedAttempts(call: Call, since: number): Promise<unknown> {
     const total = limit(call, timeout)
-    const [token, source] = joined(call.token, total?.token)
+    const [token, source] = joined(call.token, total.token)
     try {
-      return await attempts(call, since, undefined, total?.token, token)
+      return await attempts(call, since, undefined, total.token, token)
     } finally {
       source?.close()
-      total?.close()
+      total.close()
     }
   }
 
@@ -271,8 +271,8 @@ export function retry(options: RetryOptions = {}): AsyncDecorator {
   })
 }
 
-const limit = ({ name }: Call, timeout: Milliseconds): CancellationTokenSource | undefined =>
-  timeout < Infinity ? new CancellationTokenSource({ timeout, name, ref: true }) : undefined
+const limit = ({ name }: Call, timeout: Milliseconds): CancellationTokenSource =>
+  new CancellationTokenSource({ timeout, name, ref: true })
 
 const discardLate = (outcome: PromiseSettledResult<unknown>): unknown =>
   outcome.status === 'fulfilled' && discard(outcome.value)

@@ -225,6 +225,16 @@ describe('deadlines of retry', () => {
     }
   })
 
+  it('neither says that it retries nor asks the budget when the pause would cross the deadline', async () => {
+    const onRetry = vi.fn()
+    const budget = { deposit: vi.fn(), withdraw: vi.fn(() => true) }
+    for (const timeout of [99, 100]) {
+      const fails = retry({ ...steady, timeout, onRetry, budget })(failing(99))
+      await expect(fails()).rejects.toThrow('number 1')
+    }
+    expect([onRetry.mock.calls, budget.withdraw.mock.calls]).toEqual([[], []])
+  })
+
   it('gives up with the last error when onRetry takes so long that the pause would cross it', async () => {
     const fn = failing(99)
     const outcome = settle(retry({ ...steady, timeout: 150, onRetry: () => delay(70) })(fn)())
