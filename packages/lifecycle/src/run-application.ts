@@ -1,6 +1,6 @@
 import {
   badValue,
-  CancellationToken,
+  type CancellationToken,
   CancellationTokenSource,
   checkFunction,
   checkMilliseconds,
@@ -295,9 +295,8 @@ class Run<S> {
     const startup = this.#startup
     if (!startup) return begin()
     // What startup opens until it ends is registered, and stopped.
-    const timeout = this.#manager.shutdownTimeout / 2
-    const limits = { timeout, end: CancellationToken.none }
-    limited('startup', limits, () => startup).then(begin, begin)
+    const limit = new CancellationTokenSource({ timeout: this.#manager.shutdownTimeout / 2 })
+    limited(limit, () => startup).then(begin, begin)
   }
 
   #fail(kind: 'start-failed' | 'main-failed', error: unknown): void {

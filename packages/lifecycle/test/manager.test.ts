@@ -3,6 +3,7 @@ import {
   CancellationTokenSource,
   delay,
   isCancelled,
+  TimeoutError,
 } from '@uno-async/core'
 import {
   AsyncManager,
@@ -698,6 +699,17 @@ describe('shutdown', () => {
       1,
       { name: 'logs', outcome: 'error', error: others[1] },
     ])
+  })
+
+  it('tells a timeout of its own from one of a manager within that has the same names', async () => {
+    const manager = new AsyncManager()
+    const late = (operation: string) => () =>
+      Promise.reject(new TimeoutError(undefined, { operation, timeout: 1 }))
+    const check = late('check of db')
+    manager.registerResource({ name: 'db', start: () => {}, stop: late('stop of db'), check })
+    await manager.start()
+    expect((await manager.health()).checks).toMatchObject([{ name: 'db', outcome: 'error' }])
+    expect((await manager.shutdown()).entries).toMatchObject([{ name: 'db', outcome: 'error' }])
   })
 
   it('survives errors that throw when they are looked at', async () => {

@@ -4,24 +4,21 @@ import {
   CancelledError,
   isCancelled,
   type Milliseconds,
-  type TimeoutError,
 } from '@uno-async/core'
 
 export const noop = (): void => {}
 
 /**
- * Runs fn under a token that is cancelled after `timeout`, and with `end`; either ends the wait. `signal`
- * cancels the token as well, but is waited for. `late` is given what fn gives after the wait ended.
+ * Runs fn until `limit`, which it closes, is cancelled: that ends the wait. `signal` cancels the token of fn as
+ * well, but is waited for. `late` is given what fn gives after the wait ended.
  */
 export async function limited<R>(
-  operation: string,
-  limits: { timeout: Milliseconds; end: CancellationToken; signal?: CancellationToken },
+  limit: CancellationTokenSource,
   fn: (token: CancellationToken) => R | PromiseLike<R>,
   late: (value: R) => void = noop,
+  signal?: CancellationToken,
 ): Promise<R> {
-  const { timeout, end, signal } = limits
-  const limit = new CancellationTokenSource({ timeout, signal: end, name: operation })
-  const token = signal ? CancellationToken.any(limit.token, signal) : limit.token
+  const token = CancellationToken.any(limit.token, signal)
   const running = within(token, () => fn(token))
   try {
     return await limit.token.race(running)
@@ -51,9 +48,15 @@ export function keepAlive(timeout: Milliseconds): () => void {
   return () => source.close()
 }
 
-/** Is `error` the timeout of this operation? */
-export function isLate(error: unknown, operation: string): error is TimeoutError {
-  return ask(() => (error as { operation?: string } | undefined)?.operation === operation)
+/** Starts a clock: what became of something is given with the time it took. */
+export function timed<T extends object>(what: T) {
+  const began = performance.now()
+  return <O extends string>(outcome: O, error?: unknown) => ({
+    ...what,
+    outcome,
+    duration: performance.now() - began,
+    ...(error === undefined ? {} : { error }),
+  })
 }
 
 /** Says `error` only that its thrower was told to stop? An AbortError of somebody else's signal is a failure like any other. */
@@ -63,14 +66,15 @@ export function isObedience(error: unknown, token: CancellationToken): boolean {
       error instanceof CancelledError ||
       token.owns(error) ||
       (token.cancelled && isCancelled(error)),
+    false,
   )
 }
 
-/** Asks a thrown value: what throws in turn is none of ours. */
-function ask(question: () => boolean): boolean {
+/** Asks a thrown value, which may throw in turn: gives `otherwise` then. */
+export function ask<T>(question: () => T, otherwise: T): T {
   try {
     return question()
   } catch {
-    return false
+    return otherwise
   }
 }

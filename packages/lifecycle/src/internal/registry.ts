@@ -25,7 +25,7 @@ import type { ManagedTask } from '../task.js'
 import { checkGiven, checkString } from './check.js'
 import { runTask } from './flow.js'
 import { unwind } from './graph.js'
-import { isLate, isObedience, keepAlive, limited, noop } from './limited.js'
+import { ask, isObedience, keepAlive, limited, noop } from './limited.js'
 import type { Resource } from './resource.js'
 import { type Shutdown, stops } from './shutdown.js'
 
@@ -121,11 +121,11 @@ export class Registry {
     const end = this.#giveUp.token
     try {
       return await limited(
-        operation,
-        { timeout, end, signal: this.#starting.token },
+        new CancellationTokenSource({ timeout, signal: end, name: operation }),
         // Who waits there for the stop, which waits for the start, is known by its flow.
         (token) => runTask(this.manager, CancellationToken.current, () => fn(token)),
         late,
+        this.#starting.token,
       )
     } catch (error) {
       if (!end.owns(error)) throw error
@@ -137,16 +137,14 @@ export class Registry {
   /** Stops what was started after nobody waited any more. */
   async #undo(resource: Resource, value: unknown): Promise<void> {
     const { spec, name } = resource
-    const limits = {
+    const limit = new CancellationTokenSource({
       timeout: spec.stopTimeout ?? this.manager.shutdownTimeout,
-      end: CancellationToken.none,
-    }
+      name: `stop of ${name}`,
+    })
     const reason = { kind: 'start-failed', detail: name } as const
     resource.value = value // for its flush, if that is still to come
     try {
-      await limited(`stop of ${name}`, limits, (token) =>
-        spec.stop?.(value, { manager: this.manager, reason, token }),
-      )
+      await limited(limit, (token) => spec.stop?.(value, { manager: this.manager, reason, token }))
       this.#set(resource, 'stopped')
     } catch (error) {
       stops.get(this.manager)?.errors.add(error)
@@ -167,7 +165,7 @@ export class Registry {
     })
     const done = keepAlive(startupTimeout)
     try {
-      await limited(operation, { timeout: Infinity, end: limit.token }, async () => {
+      await limited(limit, async () => {
         for (const resource of resources.values()) this.start(resource)
         await this.#allStarted()
         for (const hook of this.startupHooks) {
@@ -187,7 +185,6 @@ export class Registry {
         { timeout: startupTimeout, operation },
       )
     } finally {
-      limit.close()
       done()
     }
   }
@@ -289,8 +286,14 @@ export class Registry {
       if (state === 'stopped') continue
       const error = this.failures.get(resource)
       shutdown.add(
-        isLate(error, startOf(name))
-          ? { name, phase: 'stop', duration: error.timeout, outcome: 'timeout', error }
+        ask(() => (error as TimeoutError | undefined)?.operation === startOf(name), false)
+          ? {
+              name,
+              phase: 'stop',
+              duration: (error as TimeoutError).timeout,
+              outcome: 'timeout',
+              error,
+            }
           : { name, phase: 'stop', duration: 0, outcome: 'skipped' },
       )
     }
