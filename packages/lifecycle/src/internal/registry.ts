@@ -16,10 +16,12 @@ import type {
   ManagerOptions,
   ManagerSnapshot,
   ResourceState,
+  ShutdownReport,
   StartContext,
   StopContext,
   StopPhase,
 } from '../contracts.js'
+import type { ShutdownError } from '../errors.js'
 import type { AsyncManager } from '../manager.js'
 import type { ManagedTask } from '../task.js'
 import { checkGiven, checkString } from './check.js'
@@ -27,7 +29,7 @@ import { runTask } from './flow.js'
 import { unwind } from './graph.js'
 import { ask, isObedience, keepAlive, limited, noop } from './limited.js'
 import type { Resource } from './resource.js'
-import { type Shutdown, stops } from './shutdown.js'
+import { Shutdown, stops } from './shutdown.js'
 
 /** Something to run at a point of the start or the stop. */
 export interface Hook<C> {
@@ -47,22 +49,19 @@ export class Registry {
   readonly startupHooks: Set<Hook<StartContext>> = new Set()
   readonly shutdownHooks: Set<Hook<StopContext>> = new Set()
   readonly listeners: Set<(event: LifecycleEvent) => void> = new Set()
-  readonly source: CancellationTokenSource // of the manager's token: cancelled in the cancel phase
+  readonly source = new CancellationTokenSource() // of the manager's token: cancelled in the cancel phase
   readonly failures: Map<object, unknown> = new Map() // of resources and hooks to start, cancellations apart
   #hook: { name: string; running: Promise<void> } | undefined // of the start, while it runs
-  readonly #starting: CancellationTokenSource // cancels starts
-  readonly #giveUp: CancellationTokenSource // ends the wait for those that do not obey
+  #begun = 0 // of starts
+  readonly #starting = new CancellationTokenSource() // cancels starts
+  readonly #giveUp = new CancellationTokenSource() // ends the wait for those that do not obey
 
   constructor(manager: AsyncManager, options: ManagerOptions) {
-    const { name } = manager
     const { onEvent } = options
     checkGiven(options, checkMilliseconds, 'startupTimeout', 'unreadyDelay', 'drainTimeout')
     if (onEvent !== undefined) this.listeners.add(checkFunction('onEvent', onEvent))
     this.manager = manager
     this.options = options
-    this.source = new CancellationTokenSource({ name })
-    this.#starting = new CancellationTokenSource({ name: startOf(name) })
-    this.#giveUp = new CancellationTokenSource({ name: startOf(name) })
   }
 
   emit(event: Omit<LifecycleEvent, 'manager'>): void {
@@ -80,6 +79,7 @@ export class Registry {
   /** Starts one, as soon as what it depends on is started. */
   start(resource: Resource): void {
     if (resource.starting !== undefined) return
+    this.#begun++
     resource.starting = this.#start(resource)
     resource.starting.catch(noop)
   }
@@ -158,11 +158,7 @@ export class Registry {
     const { startupTimeout = Infinity } = options
     const operation = startOf(manager.name)
     // Told by its token: a resource, or a manager that one starts, may have this name as well.
-    const limit = new CancellationTokenSource({
-      timeout: startupTimeout,
-      signal: this.#giveUp.token,
-      name: operation,
-    })
+    const limit = new CancellationTokenSource({ timeout: startupTimeout })
     const done = keepAlive(startupTimeout)
     try {
       await limited(limit, async () => {
@@ -206,24 +202,23 @@ export class Registry {
 
   /** What is registered meanwhile belongs to the start. */
   async #allStarted(): Promise<void> {
-    const seen = new Set<Resource>() // their number tells nothing: one may take the place of another
-    for (;;) {
-      const fresh = [...this.resources.values()].filter((each) => !seen.has(each))
-      if (!fresh.length) return
-      for (const each of fresh) seen.add(each)
-      await Promise.all(fresh.map(({ starting }) => starting))
+    for (let seen = -1; seen !== this.#begun; ) {
+      seen = this.#begun
+      await Promise.all([...this.resources.values()].map(({ starting }) => starting))
     }
   }
 
   /** All phases of a stop. Never rejects. */
   async stopAll(
-    shutdown: Shutdown,
-    error: unknown,
+    error: ShutdownError,
     wasReady: boolean,
     onCancel: () => void,
-  ): Promise<void> {
+  ): Promise<ShutdownReport> {
     const { manager, options, resources } = this
-    const { reason } = shutdown
+    const { reason } = error
+    const shutdown = new Shutdown(manager.name, manager.shutdownTimeout, reason, (entry) =>
+      this.emit({ type: 'step', ...entry, state: entry.outcome }),
+    )
     stops.set(manager, shutdown)
     const context = (token: StopContext['token']): StopContext => ({ manager, reason, token })
     const hooks = async (phase: StopPhase): Promise<void> => {
@@ -251,7 +246,7 @@ export class Registry {
     if (this.#hook) shutdown.watch(this.#hook.name, this.#hook.running)
     await Promise.allSettled([...starts, this.#hook?.running])
     this.#giveUp.close()
-    for (const each of resources.values()) if (!each.starting) each.reject(error)
+    for (const each of resources.values()) each.reject(error) // those that were never started
     // Those of a start that failed are what `start` throws.
     if (reason.kind !== 'start-failed') {
       for (const each of this.failures.values()) shutdown.errors.add(each)
@@ -299,6 +294,7 @@ export class Registry {
     }
     await hooks('flush')
     await each('flush', 'stopped')
+    return shutdown.close()
   }
 
   snapshot(): Pick<ManagerSnapshot, 'resources' | 'tasks' | 'tracked'> {
