@@ -37,7 +37,7 @@ export async function runChecks(
   const checked = [...resources].filter(
     ({ state, spec }) => state === 'failed' || (state === 'started' && spec.check),
   )
-  const done = keepAlive(timeout)
+  const done = keepAlive()
   return Promise.all(checked.map(check)).finally(done)
 }
 

@@ -158,7 +158,7 @@ export class AsyncManager implements AsyncDisposable {
     const late = this.#state !== 'idle'
     if (late) checkGraph(this.name, resources, resource)
     resources.set(name, resource)
-    if (late) this.#registry.start(resource)
+    if (late) void this.#registry.start(resource)
     return resource.handle
   }
 

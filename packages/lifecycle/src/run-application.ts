@@ -95,7 +95,7 @@ export async function runApplication<S>(options: RunOptions<S>): Promise<Shutdow
   const exits = exit === 'auto' && host.exit !== undefined && !host.inTest
   const before = host.activeResources().filter((kind) => kind === 'PipeWrap' || kind === 'TTYWrap')
   // Until it is told to stop, an application runs, even if nothing else holds the event loop.
-  const done = keepAlive(Infinity)
+  const done = keepAlive()
   const run = new Run(options, host, manager)
   const ending = run.end(previous).then(async (end) => {
     done()

@@ -3,7 +3,6 @@ import {
   CancellationTokenSource,
   CancelledError,
   isCancelled,
-  type Milliseconds,
 } from '@uno-async/core'
 
 export const noop = (): void => {}
@@ -23,7 +22,7 @@ export async function limited<R>(
   try {
     return await limit.token.race(running)
   } catch (error) {
-    if (limit.token.cancelled) running.then(late, noop)
+    running.then(late, noop)
     throw error
   } finally {
     limit.close()
@@ -39,11 +38,10 @@ export function within<R>(token: CancellationToken, fn: () => R | PromiseLike<R>
   return running
 }
 
-/** Keeps the process alive a little longer than tokens with this timeout, whose timers do not. Gives how to end that. */
-export function keepAlive(timeout: Milliseconds): () => void {
+/** Keeps the process alive, which the timers of tokens do not. Gives how to end that. */
+export function keepAlive(): () => void {
   // Infinity would be no timer at all.
-  const after = Math.min(timeout + 9, Number.MAX_VALUE)
-  const source = new CancellationTokenSource({ timeout: after, ref: true })
+  const source = new CancellationTokenSource({ timeout: Number.MAX_VALUE, ref: true })
   source.token.onCancelled(noop)
   return () => source.close()
 }

@@ -65,7 +65,6 @@ export class Registry {
   }
 
   emit(event: Omit<LifecycleEvent, 'manager'>): void {
-    if (!this.listeners.size) return
     const full = { ...event, manager: this.manager.name }
     for (const listener of this.listeners) {
       try {
@@ -76,12 +75,14 @@ export class Registry {
     }
   }
 
-  /** Starts one, as soon as what it depends on is started. */
-  start(resource: Resource): void {
-    if (resource.starting !== undefined) return
-    this.#begun++
-    resource.starting = this.#start(resource)
-    resource.starting.catch(noop)
+  /** Starts one, as soon as what it depends on is started; once. */
+  start(resource: Resource): Promise<void> {
+    if (resource.starting === undefined) {
+      this.#begun++
+      resource.starting = this.#start(resource)
+      resource.starting.catch(noop)
+    }
+    return resource.starting
   }
 
   async #start(resource: Resource): Promise<void> {
@@ -89,8 +90,7 @@ export class Registry {
     const { token } = this.#starting
     try {
       const dependencies = dependsOn.map((each) => this.resources.get(each))
-      for (const each of dependencies) if (each) this.start(each)
-      await Promise.all(dependencies.map((each) => each?.starting))
+      await Promise.all(dependencies.map((each) => each && this.start(each)))
       token.throwIfCancelled()
       this.#set(resource, 'starting')
       const { manager } = this
@@ -159,10 +159,9 @@ export class Registry {
     const operation = startOf(manager.name)
     // Told by its token: a resource, or a manager that one starts, may have this name as well.
     const limit = new CancellationTokenSource({ timeout: startupTimeout })
-    const done = keepAlive(startupTimeout)
+    const done = keepAlive()
     try {
       await limited(limit, async () => {
-        for (const resource of resources.values()) this.start(resource)
         await this.#allStarted()
         for (const hook of this.startupHooks) {
           const running = this.#runHook(hook)
@@ -200,11 +199,11 @@ export class Registry {
     }
   }
 
-  /** What is registered meanwhile belongs to the start. */
+  /** Starts all; what is registered meanwhile belongs to the start. */
   async #allStarted(): Promise<void> {
     for (let seen = -1; seen !== this.#begun; ) {
       seen = this.#begun
-      await Promise.all([...this.resources.values()].map(({ starting }) => starting))
+      await Promise.all([...this.resources.values()].map((each) => this.start(each)))
     }
   }
 

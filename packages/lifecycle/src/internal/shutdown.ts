@@ -12,7 +12,7 @@ export class Shutdown {
   readonly errors: Set<unknown> = new Set()
   readonly #began = performance.now()
   readonly #total: CancellationTokenSource
-  readonly #done: () => void
+  readonly #done = keepAlive()
   readonly #running = new Set<() => ShutdownEntry>() // what it waits for right now
   readonly #onStep: (entry: ShutdownEntry) => void
 
@@ -26,7 +26,6 @@ export class Shutdown {
     this.#onStep = onStep
     if (reason.error !== undefined) this.errors.add(reason.error)
     this.#total = new CancellationTokenSource({ timeout, name: `shutdown of ${name}` })
-    this.#done = keepAlive(timeout)
   }
 
   /** Cancelled when the total is spent. */
