@@ -16,7 +16,7 @@ export function formatReport(report: ShutdownReport): string {
   const { reason, code, duration, entries, errors, activeResources = [] } = report
   const detail = reason.detail === undefined ? '' : ` (${short(reason.detail)})`
   const lines = [`Stopped in ${ms(duration)}: ${reason.kind}${detail}, code ${code}`]
-  const width = Math.max(...entries.map(({ name }) => name.length))
+  const width = entries.reduce((most, { name }) => Math.max(most, name.length), 0)
   for (const { name, phase, outcome, duration, error } of entries) {
     const mark = outcome === 'ok' ? '✓' : outcome === 'skipped' ? '-' : '✗'
     const running = error === undefined && outcome !== 'error'

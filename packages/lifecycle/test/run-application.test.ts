@@ -360,6 +360,14 @@ describe('formatReport', () => {
     ])
   })
 
+  it('survives a report of 200 000 entries', () => {
+    const entry = { name: 'task', phase: 'cancel', duration: 0, outcome: 'ok' } as const
+    const entries = Array.from({ length: 200_000 }, () => entry)
+    const reason = { kind: 'requested' } as const
+    const report = formatReport({ reason, code: 0, duration: 0, errors: [], entries })
+    expect(report.split('\n')).toHaveLength(200_001)
+  })
+
   it('says what caused an error, and which errors one stands for', () => {
     const root = new Error('refused')
     const first = new Error('no port', { cause: root })
