@@ -170,7 +170,8 @@ export class AsyncManager implements AsyncDisposable {
     const its = resource && (handle === name || handle === resource.handle)
     if (!its || this.shuttingDown) return false
     this.#registry.failures.delete(resource)
-    if (!resource.starting) resource.reject(this.#misuse(`let go of "${name}" before its start`))
+    if (resource.state === 'registered')
+      resource.reject(this.#misuse(`let go of "${name}" before its start`))
     return resources.delete(name)
   }
 

@@ -1043,11 +1043,31 @@ describe('registration', () => {
     expect(stop).not.toHaveBeenCalled()
   })
 
+  it('starts without what is let go of meanwhile, whether that waited or fails', async () => {
+    const manager = new AsyncManager()
+    const start = vi.fn()
+    manager.registerResource({ name: 'a', start: () => delay(10) })
+    const waiting = manager.registerResource({ name: 'b', dependsOn: ['a'], start })
+    const failing = manager.registerResource({
+      name: 'c',
+      start: () => delay(10).then(() => Promise.reject(error)),
+    })
+    const starting = manager.start()
+    await vi.advanceTimersByTimeAsync(5)
+    expect([waiting, failing].map((each) => manager.unregisterResource(each))).toEqual([true, true])
+    await expect(waiting.ready).rejects.toThrow('let go of "b" before its start')
+    await soon(starting)
+    await expect(failing.ready).rejects.toBe(error)
+    expect([start.mock.calls, manager.state]).toEqual([[], 'running'])
+    expect((await manager.shutdown()).code).toBe(0)
+  })
+
   it('has nothing more to do with a resource that was let go of', async () => {
     const manager = new AsyncManager()
     await manager.start()
     const start = () => delay(10).then(() => Promise.reject(error))
     const old = manager.registerResource({ name: 'a', start })
+    await vi.advanceTimersByTimeAsync(5)
     expect(manager.unregisterResource(old)).toBe(true)
     manager.registerResource({ name: 'a', start: () => {} })
     expect(manager.unregisterResource(old)).toBe(false) // the one there now is another

@@ -88,10 +88,12 @@ export class Registry {
   async #start(resource: Resource): Promise<void> {
     const { name, spec, dependsOn } = resource
     const { token } = this.#starting
+    const gone = (): boolean => this.resources.get(name) !== resource // it is theirs now
     try {
       const dependencies = dependsOn.map((each) => this.resources.get(each))
       await Promise.all(dependencies.map((each) => each && this.start(each)))
       token.throwIfCancelled()
+      if (gone()) return
       this.#set(resource, 'starting')
       const { manager } = this
       resource.value = await this.#limited(
@@ -103,10 +105,10 @@ export class Registry {
       this.#set(resource, 'started')
       resource.resolve(resource.value)
     } catch (error) {
-      const known = this.resources.get(name) === resource
-      if (known && !isObedience(error, token)) this.failures.set(resource, error)
       this.#set(resource, 'failed', error)
       resource.reject(error)
+      if (gone()) return
+      if (!isObedience(error, token)) this.failures.set(resource, error)
       throw error
     }
   }
@@ -156,8 +158,6 @@ export class Registry {
   async startAll(): Promise<void> {
     const { manager, options, resources } = this
     const { startupTimeout = Infinity } = options
-    const operation = startOf(manager.name)
-    // Told by its token: a resource, or a manager that one starts, may have this name as well.
     const limit = new CancellationTokenSource({ timeout: startupTimeout })
     const done = keepAlive()
     try {
@@ -177,7 +177,7 @@ export class Registry {
       const hook = `the hook "${this.#hook?.name}"`
       throw new TimeoutError(
         `"${manager.name}" did not start within ${startupTimeout} ms: waiting for ${names || hook}`,
-        { timeout: startupTimeout, operation },
+        { timeout: startupTimeout, operation: startOf(manager.name) },
       )
     } finally {
       done()
