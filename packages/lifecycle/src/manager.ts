@@ -162,7 +162,7 @@ export class AsyncManager implements AsyncDisposable {
     return resource.handle
   }
 
-  /** Takes a resource out without stopping it: it is yours. False if it is not there, or a stop has begun. */
+  /** Takes a resource out without stopping it: it is yours; one that waits to be started never is. False if it is not there, or a stop has begun. */
   unregisterResource(handle: ResourceHandle<unknown> | string): boolean {
     const { resources } = this.#registry
     const name = typeof handle === 'string' ? handle : handle.name

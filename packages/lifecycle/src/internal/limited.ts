@@ -3,6 +3,7 @@ import {
   CancellationTokenSource,
   CancelledError,
   isCancelled,
+  type Milliseconds,
 } from '@uno-async/core'
 
 export const noop = (): void => {}
@@ -47,9 +48,14 @@ export function keepAlive(): () => void {
 }
 
 /** Starts a clock: what became of something is given with the time it took. */
-export function timed<T extends object>(what: T) {
+export function timed<T extends object>(
+  what: T,
+): <O extends string>(
+  outcome: O,
+  error?: unknown,
+) => T & { outcome: O; duration: Milliseconds; error?: unknown } {
   const began = performance.now()
-  return <O extends string>(outcome: O, error?: unknown) => ({
+  return (outcome, error) => ({
     ...what,
     outcome,
     duration: performance.now() - began,

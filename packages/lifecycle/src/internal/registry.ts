@@ -49,7 +49,7 @@ export class Registry {
   readonly startupHooks: Set<Hook<StartContext>> = new Set()
   readonly shutdownHooks: Set<Hook<StopContext>> = new Set()
   readonly listeners: Set<(event: LifecycleEvent) => void> = new Set()
-  readonly source = new CancellationTokenSource() // of the manager's token: cancelled in the cancel phase
+  readonly source: CancellationTokenSource = new CancellationTokenSource() // of the manager's token: cancelled in the cancel phase
   readonly failures: Map<object, unknown> = new Map() // of resources and hooks to start, cancellations apart
   #hook: { name: string; running: Promise<void> } | undefined // of the start, while it runs
   #begun = 0 // of starts
