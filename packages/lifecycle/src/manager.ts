@@ -353,9 +353,7 @@ export class AsyncManager implements AsyncDisposable {
   }
 
   async #stop(error: ShutdownError): Promise<ShutdownReport> {
-    const wasReady = this.ready
-    this.#set('draining')
-    const report = await this.#registry.stopAll(error, wasReady, () => this.#set('stopping'))
+    const report = await this.#registry.stopAll(error, this.ready, (state) => this.#set(state))
     this.#registration.dispose()
     this.#since = undefined
     this.#set(error.reason.kind === 'start-failed' ? 'failed' : 'stopped')

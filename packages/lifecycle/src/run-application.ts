@@ -184,7 +184,8 @@ class Run<S> {
       })
     }
     const registration = manager.subscribe((event) => {
-      if (event.state === 'draining') this.#since ??= performance.now()
+      if (event.state === 'draining')
+        this.#stop(stops.get(manager)?.reason ?? { kind: 'requested' })
       host.publish(event.type, event)
     })
     this.#undo.push(() => registration.dispose())

@@ -6,6 +6,7 @@ import {
   type RunOptions,
   resetAsyncManager,
   runApplication,
+  type ShutdownError,
 } from '@uno-async/lifecycle'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 
@@ -252,6 +253,25 @@ describe('runApplication, in a test runner', () => {
       startup: ({ manager }) => void manager.shutdown('early'),
     })
     expect(report).toMatchObject({ code: 0, errors: [], reason: { kind: 'requested' } })
+  })
+
+  it('tells startup at once when the manager is stopped meanwhile, and why', async () => {
+    const manager = new AsyncManager()
+    let told: unknown
+    manager.registerResource({ close: () => new Promise(() => {}) })
+    const { code, reason } = await runApplication({
+      manager,
+      shutdownTimeout: 20,
+      startup: async ({ token }) => {
+        token.onCancelled((error) => {
+          told = [(error as ShutdownError).reason, manager.state]
+        })
+        await Promise.resolve()
+        void manager.shutdown('enough')
+        await delay(Infinity, { signal: token })
+      },
+    })
+    expect([code, told]).toEqual([1, [reason, 'draining']])
   })
 
   it('stops with the report of a startup that fails, and cleans up', async () => {

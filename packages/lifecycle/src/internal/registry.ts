@@ -211,7 +211,7 @@ export class Registry {
   async stopAll(
     error: ShutdownError,
     wasReady: boolean,
-    onCancel: () => void,
+    onState: (state: 'draining' | 'stopping') => void,
   ): Promise<ShutdownReport> {
     const { manager, options, resources } = this
     const { reason } = error
@@ -219,6 +219,7 @@ export class Registry {
       this.emit({ type: 'step', ...entry, state: entry.outcome }),
     )
     stops.set(manager, shutdown)
+    onState('draining')
     const context = (token: StopContext['token']): StopContext => ({ manager, reason, token })
     const hooks = async (phase: StopPhase): Promise<void> => {
       for (const hook of [...this.shutdownHooks].reverse()) {
@@ -263,7 +264,7 @@ export class Registry {
         manager.drain({ signal }),
       )
     }
-    onCancel()
+    onState('stopping')
     this.source.cancel(error)
     await Promise.all([
       ...[...this.tasks].map((task) =>
