@@ -1,4 +1,5 @@
 import type { ShutdownReport } from './contracts.js'
+import { ask } from './internal/limited.js'
 
 /**
  * Writes a report for people: why it stopped, what did not end well, how long each step took, what still holds
@@ -15,7 +16,7 @@ export function formatReport(report: ShutdownReport): string {
   const { reason, code, duration, entries, errors, activeResources = [] } = report
   const detail = reason.detail === undefined ? '' : ` (${short(reason.detail)})`
   const lines = [`Stopped in ${ms(duration)}: ${reason.kind}${detail}, code ${code}`]
-  const width = Math.max(...entries.map(({ name }) => name.length))
+  const width = entries.reduce((most, { name }) => Math.max(most, name.length), 0)
   for (const { name, phase, outcome, duration, error } of entries) {
     const mark = outcome === 'ok' ? '✓' : outcome === 'skipped' ? '-' : '✗'
     const running = error === undefined && outcome !== 'error'
@@ -53,19 +54,13 @@ export function whole(error: unknown, known: Set<unknown> = new Set()): string[]
 
 /** What a thrown value says of itself; a stranger may throw when it is asked. */
 function read(error: unknown, key: 'stack' | 'errors' | 'cause' | 'message'): unknown {
-  try {
-    return (error as Record<string, unknown> | null | undefined)?.[key] ?? undefined
-  } catch {
-    return undefined
-  }
+  return (
+    ask(() => (error as Record<string, unknown> | null | undefined)?.[key], undefined) ?? undefined
+  )
 }
 
 const ms = (duration: number): string => `${Math.round(duration)} ms`
 
 function short(value: unknown): string {
-  try {
-    return String(read(value, 'message') ?? value)
-  } catch {
-    return '[object Object]'
-  }
+  return ask(() => String(read(value, 'message') ?? value), '[object Object]')
 }

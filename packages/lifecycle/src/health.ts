@@ -1,12 +1,13 @@
 import {
   type Cancellation,
   CancellationToken,
+  CancellationTokenSource,
   checkMilliseconds,
   checkOptions,
   type Milliseconds,
 } from '@uno-async/core'
 import type { HealthReport } from './contracts.js'
-import { isLate, keepAlive, limited } from './internal/limited.js'
+import { ask, keepAlive, limited, timed } from './internal/limited.js'
 import type { Resource } from './internal/resource.js'
 
 type Check = HealthReport['checks'][number]
@@ -21,27 +22,22 @@ export async function runChecks(
   const end = CancellationToken.from(signal)
   end.throwIfCancelled()
   const check = async ({ name, spec, value, state, ready }: Resource): Promise<Check> => {
-    const began = performance.now()
-    const operation = `check of ${name}`
-    const result = (outcome: Check['outcome'], error?: unknown): Check => {
-      const plain = { name, outcome, duration: performance.now() - began }
-      return error === undefined ? plain : { ...plain, error }
-    }
+    const result = timed({ name })
+    const limit = new CancellationTokenSource({ timeout, signal: end, name: `check of ${name}` })
     try {
-      const good = await limited(operation, { timeout, end }, (token) =>
+      const good = await limited(limit, (token) =>
         state === 'failed' ? ready : spec.check?.(value, token),
       )
       return result(good === false ? 'error' : 'ok')
     } catch (error) {
       end.throwIfCancelled()
-      const late = isLate(error, operation)
-      return result(late ? 'timeout' : 'error', error)
+      return result(limit.token.owns(error) ? 'timeout' : 'error', error)
     }
   }
   const checked = [...resources].filter(
     ({ state, spec }) => state === 'failed' || (state === 'started' && spec.check),
   )
-  const done = keepAlive(timeout)
+  const done = keepAlive()
   return Promise.all(checked.map(check)).finally(done)
 }
 
@@ -70,13 +66,7 @@ export async function answer(
 }
 
 function plain({ error, ...check }: HealthReport['checks'][number]): object {
-  return error === undefined ? check : { ...check, error: said(error) }
-}
-
-function said(error: unknown): string {
-  try {
-    return String(error)
-  } catch {
-    return '[object Object]'
-  }
+  return error === undefined
+    ? check
+    : { ...check, error: ask(() => String(error), '[object Object]') }
 }

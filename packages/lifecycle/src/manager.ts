@@ -33,7 +33,7 @@ import { checkGraph } from './internal/graph.js'
 import { noop } from './internal/limited.js'
 import { addHook, addTo, Registry } from './internal/registry.js'
 import { resourceOf } from './internal/resource.js'
-import { Shutdown } from './internal/shutdown.js'
+import { stops } from './internal/shutdown.js'
 import { ManagedTask } from './task.js'
 
 /**
@@ -74,7 +74,6 @@ export class AsyncManager implements AsyncDisposable {
   #state: ManagerState = 'idle'
   #since: number | undefined // running since, on the performance.now() scale
   #count = 0 // of what was registered or made without a name
-  #shutdown: Shutdown | undefined
   #error: ShutdownError | undefined // set when a stop begins
   readonly #stopped: Promise<ShutdownReport>
   #tell!: (report: Promise<ShutdownReport>) => void // who waits for #stopped
@@ -159,11 +158,11 @@ export class AsyncManager implements AsyncDisposable {
     const late = this.#state !== 'idle'
     if (late) checkGraph(this.name, resources, resource)
     resources.set(name, resource)
-    if (late) this.#registry.start(resource)
+    if (late) void this.#registry.start(resource)
     return resource.handle
   }
 
-  /** Takes a resource out without stopping it: it is yours. False if it is not there, or a stop has begun. */
+  /** Takes a resource out without stopping it: it is yours; one that waits to be started never is. False if it is not there, or a stop has begun. */
   unregisterResource(handle: ResourceHandle<unknown> | string): boolean {
     const { resources } = this.#registry
     const name = typeof handle === 'string' ? handle : handle.name
@@ -171,7 +170,8 @@ export class AsyncManager implements AsyncDisposable {
     const its = resource && (handle === name || handle === resource.handle)
     if (!its || this.shuttingDown) return false
     this.#registry.failures.delete(resource)
-    if (!resource.starting) resource.reject(this.#misuse(`let go of "${name}" before its start`))
+    if (resource.state === 'registered')
+      resource.reject(this.#misuse(`let go of "${name}" before its start`))
     return resources.delete(name)
   }
 
@@ -271,6 +271,7 @@ export class AsyncManager implements AsyncDisposable {
     this.#set('starting')
     try {
       await registry.startAll()
+      if (this.#error) throw this.#error
     } catch (error) {
       // A reason without an error would count as a clean one.
       const known = error ?? this.#misuse(`failed to start with ${error}`)
@@ -282,10 +283,6 @@ export class AsyncManager implements AsyncDisposable {
         errors,
         `${errors.length} resources of "${this.name}" failed to start`,
       )
-    }
-    if (this.shuttingDown) {
-      await this.#stopped
-      throw this.#error
     }
     this.#since = performance.now()
     this.#set('running')
@@ -306,9 +303,9 @@ export class AsyncManager implements AsyncDisposable {
           : { kind: 'requested', detail: reason }
       // First, since whoever is told of the stop may ask for one.
       this.#error = new ShutdownError(`"${this.name}" is shutting down (${why.kind})`, why)
-      this.#tell(this.#stop(why))
+      this.#tell(this.#stop(this.#error))
     }
-    return untilCancelled(this, this.#stopped)
+    return this.waitForShutdown()
   }
 
   /** Settles with the report of a stop that somebody else asks for; within a task as `shutdown` does. */
@@ -339,7 +336,7 @@ export class AsyncManager implements AsyncDisposable {
   /** What is managed, and how it does: plain data, fresh each time. */
   inspect(): ManagerSnapshot {
     const { name, state, uptime } = this
-    const entries = this.#shutdown?.report().entries ?? []
+    const entries = stops.get(this)?.report().entries ?? []
     return { name, state, uptime, ...this.#registry.snapshot(), entries }
   }
 
@@ -355,18 +352,12 @@ export class AsyncManager implements AsyncDisposable {
     if (fresh.length) throw fresh[0]
   }
 
-  async #stop(reason: ShutdownReason): Promise<ShutdownReport> {
-    const wasReady = this.ready
-    this.#set('draining')
-    const shutdown = new Shutdown(this.name, this.shutdownTimeout, reason, (entry) =>
-      this.#registry.emit({ type: 'step', ...entry, state: entry.outcome }),
-    )
-    this.#shutdown = shutdown
-    await this.#registry.stopAll(shutdown, this.#error, wasReady, () => this.#set('stopping'))
+  async #stop(error: ShutdownError): Promise<ShutdownReport> {
+    const report = await this.#registry.stopAll(error, this.ready, (state) => this.#set(state))
     this.#registration.dispose()
     this.#since = undefined
-    this.#set(reason.kind === 'start-failed' ? 'failed' : 'stopped')
-    return shutdown.close()
+    this.#set(error.reason.kind === 'start-failed' ? 'failed' : 'stopped')
+    return report
   }
 
   #failed(name: string, error: unknown, onError: ManagedTaskOptions['onError']): void {
@@ -381,7 +372,8 @@ export class AsyncManager implements AsyncDisposable {
       return
     }
     const what = error ?? new LifecycleError(`Task "${name}" failed with ${error}`)
-    if (this.#shutdown) return void this.#shutdown.errors.add(what)
+    const stop = stops.get(this)
+    if (stop) return void stop.errors.add(what)
     void this.shutdown({ kind: 'task-failed', detail: name, error: what } satisfies ShutdownReason)
   }
 

@@ -1,6 +1,6 @@
 import {
   badValue,
-  CancellationToken,
+  type CancellationToken,
   CancellationTokenSource,
   checkFunction,
   checkMilliseconds,
@@ -88,14 +88,13 @@ export interface RunOptions<S> {
 export async function runApplication<S>(options: RunOptions<S>): Promise<ShutdownReport> {
   check(options)
   const host = findHost()
-  const given = options.manager
-  const { manager, previous } = given ? { manager: given, previous: undefined } : freshManager()
+  const { manager, previous } = choose(options.manager)
   if (options.shutdownTimeout !== undefined) manager.shutdownTimeout = options.shutdownTimeout
   const { exit = 'auto', exitGrace = 250 } = options
   const exits = exit === 'auto' && host.exit !== undefined && !host.inTest
   const before = host.activeResources().filter((kind) => kind === 'PipeWrap' || kind === 'TTYWrap')
   // Until it is told to stop, an application runs, even if nothing else holds the event loop.
-  const done = keepAlive(Infinity)
+  const done = keepAlive()
   const run = new Run(options, host, manager)
   const ending = run.end(previous).then(async (end) => {
     done()
@@ -137,10 +136,11 @@ export async function runApplication<S>(options: RunOptions<S>): Promise<Shutdow
 
 const ends = new WeakMap<AsyncManager, Promise<unknown>>() // of their runs, and of those before
 
-/** The manager of this process, if it is fresh; else another, and the end of what it replaces, as hot reloading needs it. */
-function freshManager(): { manager: AsyncManager; previous: Promise<unknown> | undefined } {
+/** The manager that is given, or that of this process, if it is fresh; else another, and the end of what it replaces, as hot reloading needs it. */
+function choose(given?: AsyncManager): { manager: AsyncManager; previous?: Promise<unknown> } {
+  if (given) return { manager: given }
   const old = getAsyncManager()
-  if (old.state === 'idle' && !ends.has(old)) return { manager: old, previous: undefined }
+  if (old.state === 'idle' && !ends.has(old)) return { manager: old }
   const manager = new AsyncManager()
   setAsyncManager(manager)
   const stopped = old.shutdown({ kind: 'replaced' } satisfies ShutdownReason).catch(noop)
@@ -160,7 +160,7 @@ class Run<S> {
   readonly #told: CancellationTokenSource // cancelled when a stop is asked for
   readonly #late = new Set<unknown>() // errors after that, for the report
   #forceWith!: (report: ShutdownReport) => void
-  #startup: Promise<S> | undefined // while it runs
+  #startup: Promise<void> | undefined // while it runs
   #state: S | undefined
   #last: Shutdown | undefined // what comes after the manager's
   #reason: ShutdownReason | undefined // set with #told
@@ -184,7 +184,8 @@ class Run<S> {
       })
     }
     const registration = manager.subscribe((event) => {
-      if (event.state === 'draining') this.#since ??= performance.now()
+      if (event.state === 'draining')
+        this.#stop(stops.get(manager)?.reason ?? { kind: 'requested' })
       host.publish(event.type, event)
     })
     this.#undo.push(() => registration.dispose())
@@ -206,33 +207,31 @@ class Run<S> {
     const { startup, main } = this.#options
     const manager = this.#manager
     const { token } = this.#told
+    let kind: 'start-failed' | 'main-failed' = 'start-failed'
     try {
       this.#startup = (async () => {
         if (previous !== undefined) {
           await previous
-          if (this.#reason || manager.shuttingDown) return undefined as S
+          if (this.#stopping) return
         }
         this.#watch() // only now: what was uncaught before is not ours
-        return within(token, () => startup({ manager, token }))
+        this.#state = await within(token, () => startup({ manager, token }))
       })()
-      this.#state = await this.#startup
-      this.#startup = undefined
-      if (this.#reason || manager.shuttingDown) return
+      await this.#startup.finally(() => {
+        this.#startup = undefined
+      })
+      if (this.#stopping) return
       await manager.start()
+      if (!main) return
+      kind = 'main-failed'
+      await manager.createTask((token) => main(this.#state as S, { manager, token }), {
+        name: 'main',
+        onError: 'ignore',
+      })
+      this.#stop({ kind: 'main-ended' })
     } catch (error) {
-      this.#startup = undefined
-      this.#fail('start-failed', error)
-      return
+      this.#fail(kind, error)
     }
-    if (!main) return
-    const task = manager.createTask((token) => main(this.#state as S, { manager, token }), {
-      name: 'main',
-      onError: 'ignore',
-    })
-    task.then(
-      () => this.#stop({ kind: 'main-ended' }),
-      (error) => this.#fail('main-failed', error),
-    )
   }
 
   /** After the manager: what is left of startup, then cleanup. */
@@ -295,14 +294,19 @@ class Run<S> {
     const startup = this.#startup
     if (!startup) return begin()
     // What startup opens until it ends is registered, and stopped.
-    const timeout = this.#manager.shutdownTimeout / 2
-    const limits = { timeout, end: CancellationToken.none }
-    limited('startup', limits, () => startup).then(begin, begin)
+    const limit = new CancellationTokenSource({ timeout: this.#manager.shutdownTimeout / 2 })
+    limited(limit, () => startup).then(begin, begin)
   }
 
-  #fail(kind: 'start-failed' | 'main-failed', error: unknown): void {
-    if (!this.#reason && !this.#manager.shuttingDown) this.#stop({ kind, error: errorOf(error) })
-    else if (!this.#isOurs(error) && !isCancelled(error)) this.late(error)
+  /** A stop was asked for, here or elsewhere. */
+  get #stopping(): boolean {
+    return this.#reason !== undefined || this.#manager.shuttingDown
+  }
+
+  /** Stops because of an error, or keeps one that comes while it stops. */
+  #fail(kind: ShutdownReason['kind'], error: unknown): void {
+    if (!this.#stopping) this.#stop({ kind, error: errorOf(error) })
+    else if (!this.#isOurs(error)) this.late(error)
   }
 
   #signal(signal: string): void {
@@ -318,24 +322,21 @@ class Run<S> {
 
   /** Does it say only that we stop? */
   #isOurs(error: unknown): boolean {
-    return this.#told.token.owns(error) || this.#manager.token.owns(error)
+    const tokens = [this.#told.token, this.#manager.token]
+    return this.#stopping && (isCancelled(error) || tokens.some((token) => token.owns(error)))
   }
 
-  #crash(kind: 'uncaughtException' | 'unhandledRejection', error: unknown, now: boolean): void {
-    const stopping = this.#reason !== undefined || this.#manager.shuttingDown
-    if (this.#isOurs(error) || (stopping && isCancelled(error))) return
-    if (now) {
-      this.late(error)
-      this.#reason ??= { kind, error: errorOf(error) }
-      this.#forceNow(1)
-    } else if (stopping) this.late(error)
-    else this.#stop({ kind, error: errorOf(error) })
+  #crash(kind: ShutdownReason['kind'], error: unknown): void {
+    if (this.#isOurs(error)) return
+    this.late(error)
+    this.#reason ??= { kind, error: errorOf(error) }
+    this.#forceNow(1)
   }
 
   #forceNow(code: number): void {
     this.forced = true
     const stop = stops.get(this.#manager)
-    const reason: ShutdownReason = stop?.reason ?? this.#reason ?? { kind: 'requested' }
+    const reason = stop?.reason ?? (this.#reason as ShutdownReason)
     const duration = this.#age
     const { entries: steps, resources } = this.#manager.inspect()
     const starting = resources.filter(({ state }) => state === 'starting')
@@ -355,7 +356,9 @@ class Run<S> {
     for (const kind of ['uncaughtException', 'unhandledRejection'] as const) {
       const policy = this.#options[kind] ?? 'shutdown'
       if (policy === 'ignore' || !this.#host.exit) continue
-      this.#on(kind, (error) => this.#crash(kind, error, policy === 'crash'))
+      this.#on(kind, (error) =>
+        policy === 'crash' ? this.#crash(kind, error) : this.#fail(kind, error),
+      )
     }
   }
 

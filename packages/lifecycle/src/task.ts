@@ -13,13 +13,6 @@ import { checkGiven, checkString, oneOf } from './internal/check.js'
 import { runTask } from './internal/flow.js'
 import { isObedience, noop } from './internal/limited.js'
 
-interface TaskHost<R> {
-  readonly manager: object
-  changed(task: ManagedTask<R>, error?: unknown): void
-  failed(error: unknown): void
-  ended(task: ManagedTask<R>): void
-}
-
 /**
  * Background work of an AsyncManager, made by its `createTask`: a promise of the result that need not be
  * waited for. Its rejection is handled.
@@ -101,7 +94,7 @@ export class ManagedTask<R> implements Promise<R> {
   }
 
   async #loop(
-    host: TaskHost<R>,
+    host: ConstructorParameters<typeof ManagedTask<R>>[0],
     run: (token: CancellationToken) => R | PromiseLike<R>,
     { restart }: ManagedTaskOptions,
   ): Promise<R> {
@@ -115,29 +108,27 @@ export class ManagedTask<R> implements Promise<R> {
       for (;;) {
         token.throwIfCancelled()
         set('running')
-        let failed = false
+        let failed = true
         let error: unknown
-        let value: R | undefined
         try {
-          value = await runTask(host.manager, token, run)
+          const value = await runTask(host.manager, token, run)
+          if (token.cancelled || restart?.when !== 'always') {
+            set('done')
+            return value
+          }
+          failed = false
         } catch (thrown) {
-          failed = true
+          if (isObedience(thrown, token)) throw thrown
           error = thrown
         }
-        if (!failed && (token.cancelled || restart?.when !== 'always')) {
-          set('done')
-          return value as R
-        }
-        if (failed && isObedience(error, token)) {
-          set('cancelled')
-          throw error
-        }
-        const wait = token.cancelled || !restart ? undefined : this.#backOff(restart)
+        const again = token.cancelled ? undefined : restart
+        const wait = again && this.#backOff(again)
         if (wait === undefined) {
-          const exhausted = restart && !token.cancelled
-          const times = `${this.#restarts.length} restarts`
-          error = failed ? error : new LifecycleError(`Task "${this.name}" ended after ${times}`)
-          const parked = exhausted && restart.whenExhausted === 'park'
+          if (!failed) {
+            const times = `${this.#restarts.length} restarts`
+            error = new LifecycleError(`Task "${this.name}" ended after ${times}`)
+          }
+          const parked = again?.whenExhausted === 'park'
           set(parked ? 'parked' : 'failed', error)
           if (!parked) host.failed(error)
           throw error
@@ -147,7 +138,7 @@ export class ManagedTask<R> implements Promise<R> {
         this.#restarted++
       }
     } catch (error) {
-      // Cancelled before it began, or while it waited to begin again.
+      // It obeyed, or was cancelled before it began, or while it waited to begin again.
       if (this.active) set('cancelled')
       throw error
     } finally {

@@ -3,6 +3,7 @@ import {
   CancellationTokenSource,
   delay,
   isCancelled,
+  TimeoutError,
 } from '@uno-async/core'
 import {
   AsyncManager,
@@ -346,6 +347,31 @@ describe('start', () => {
     await expect(stopped.start()).rejects.toThrow('it does not take a start')
   })
 
+  it('never runs when it is told to stop at the very end of its start', async () => {
+    const manager = new AsyncManager()
+    const states: string[] = []
+    manager.subscribe(({ type, state }) => {
+      if (type === 'manager') states.push(state)
+      else if (state === 'started') void manager.shutdown('enough')
+    })
+    manager.registerResource({ name: 'a', start: () => {} })
+    await expect(manager.start()).rejects.toBeInstanceOf(ShutdownError)
+    expect(states).toEqual(['starting', 'draining', 'stopping', 'stopped'])
+  })
+
+  it('does not cancel the token of a start that took less than its time', async () => {
+    const manager = new AsyncManager()
+    let token: CancellationToken | undefined
+    const start = (context: { token: CancellationToken }) => {
+      token = context.token
+    }
+    manager.registerResource({ name: 'a', start, startTimeout: 100 })
+    await manager.start()
+    await vi.advanceTimersByTimeAsync(200)
+    expect(token?.cancelled).toBe(false)
+    await manager.shutdown()
+  })
+
   it('runs startup hooks when all is started, in order; one that fails undoes all', async () => {
     const book = new Book()
     const manager = new AsyncManager()
@@ -359,6 +385,25 @@ describe('start', () => {
     })
     await expect(soon(manager.start())).rejects.toBe(error)
     expect(book.log).toEqual(['>a', '+a', 'first', '~a', '-a'])
+  })
+
+  it('takes no startup hook once it is started', async () => {
+    const manager = new AsyncManager()
+    await manager.start()
+    expect(() => manager.addStartupHook(() => {})).toThrow('it takes no more startup hooks')
+    await manager.shutdown()
+  })
+
+  it('counts a startup hook that obeys a stop as no error', async () => {
+    const manager = new AsyncManager()
+    manager.addStartupHook(({ token }) => delay(Infinity, { signal: token }))
+    const starting = manager.start()
+    await vi.advanceTimersByTimeAsync(10)
+    const [report] = await Promise.all([
+      manager.shutdown(),
+      expect(starting).rejects.toBeInstanceOf(ShutdownError),
+    ])
+    expect(report).toMatchObject({ code: 0, errors: [] })
   })
 
   it('starts at once what is registered on a running manager', async () => {
@@ -700,6 +745,17 @@ describe('shutdown', () => {
     ])
   })
 
+  it('tells a timeout of its own from one of a manager within that has the same names', async () => {
+    const manager = new AsyncManager()
+    const late = (operation: string) => () =>
+      Promise.reject(new TimeoutError(undefined, { operation, timeout: 1 }))
+    const check = late('check of db')
+    manager.registerResource({ name: 'db', start: () => {}, stop: late('stop of db'), check })
+    await manager.start()
+    expect((await manager.health()).checks).toMatchObject([{ name: 'db', outcome: 'error' }])
+    expect((await manager.shutdown()).entries).toMatchObject([{ name: 'db', outcome: 'error' }])
+  })
+
   it('survives errors that throw when they are looked at', async () => {
     const stranger = new Proxy(new Error('stranger'), {
       get() {
@@ -824,6 +880,50 @@ describe('shutdown', () => {
     expect(report.errors).toHaveLength(2) // of c, and of the total
   })
 
+  it('says of what it calls when the total is spent that it is abandoned, or why it failed at once', async () => {
+    const manager = new AsyncManager({ shutdownTimeout: 100, unreadyDelay: 200 })
+    await manager.start()
+    manager.addShutdownHook(() => {}, { name: 'quick' })
+    manager.addShutdownHook(
+      () => {
+        throw error
+      },
+      { name: 'broken', phase: 'flush' },
+    )
+    const { entries, errors } = await soon(manager.shutdown())
+    expect(entries.map(({ name, outcome }) => `${name} ${outcome}`)).toEqual([
+      'delay abandoned',
+      'quick abandoned',
+      'broken error',
+    ])
+    expect(errors).toEqual([entries[0]?.error, error])
+  })
+
+  it('stops what two depend on after both', async () => {
+    const book = new Book()
+    const manager = new AsyncManager()
+    manager.registerResource(book.spec('db'))
+    manager.registerResource(book.spec('api', ['db'], { stop: 10 }))
+    manager.registerResource(book.spec('jobs', ['db'], { stop: 100 }))
+    await soon(manager.start())
+    await soon(manager.shutdown())
+    expect(book.log.slice(-3)).toEqual(['-api', '-jobs', '-db'])
+  })
+
+  it('lets a resource be used until it is stopped', async () => {
+    const manager = new AsyncManager()
+    const seen: unknown[] = []
+    const handle = manager.registerResource({
+      name: 'a',
+      start: () => 'value',
+      stop: (): void => void seen.push(handle.state, handle.value),
+    })
+    await manager.start()
+    await manager.shutdown()
+    expect(seen).toEqual(['stopping', 'value'])
+    expect(() => handle.value).toThrow('Resource "a" is stopped')
+  })
+
   it('gives each step without a budget half of what is left', async () => {
     const manager = new AsyncManager({ shutdownTimeout: 1_000 })
     for (const phase of ['unready', 'drain'] as const) {
@@ -912,6 +1012,17 @@ describe('shutdown', () => {
 })
 
 describe('registration', () => {
+  it('throws all that went wrong when it is disposed, also a late start', async () => {
+    const manager = new AsyncManager()
+    const late = new Error('late')
+    await manager.start()
+    const { ready } = manager.registerResource({ name: 'a', start: () => Promise.reject(late) })
+    await expect(ready).rejects.toBe(late)
+    manager.addShutdownHook(() => Promise.reject(error))
+    const thrown = await soon(manager[Symbol.asyncDispose]()).catch((error: unknown) => error)
+    expect(thrown).toMatchObject({ errors: [late, error] })
+  })
+
   it('refuses a name that is taken', () => {
     const manager = new AsyncManager()
     manager.registerResource({ name: 'db', start: () => {} })
@@ -930,6 +1041,38 @@ describe('registration', () => {
     expect(manager.unregisterResource(handle)).toBe(false)
     await manager.shutdown()
     expect(stop).not.toHaveBeenCalled()
+  })
+
+  it('starts without what is let go of meanwhile, whether that waited or fails', async () => {
+    const manager = new AsyncManager()
+    const start = vi.fn()
+    manager.registerResource({ name: 'a', start: () => delay(10) })
+    const waiting = manager.registerResource({ name: 'b', dependsOn: ['a'], start })
+    const failing = manager.registerResource({
+      name: 'c',
+      start: () => delay(10).then(() => Promise.reject(error)),
+    })
+    const starting = manager.start()
+    await vi.advanceTimersByTimeAsync(5)
+    expect([waiting, failing].map((each) => manager.unregisterResource(each))).toEqual([true, true])
+    await expect(waiting.ready).rejects.toThrow('let go of "b" before its start')
+    await soon(starting)
+    await expect(failing.ready).rejects.toBe(error)
+    expect([start.mock.calls, manager.state]).toEqual([[], 'running'])
+    expect((await manager.shutdown()).code).toBe(0)
+  })
+
+  it('has nothing more to do with a resource that was let go of', async () => {
+    const manager = new AsyncManager()
+    await manager.start()
+    const start = () => delay(10).then(() => Promise.reject(error))
+    const old = manager.registerResource({ name: 'a', start })
+    await vi.advanceTimersByTimeAsync(5)
+    expect(manager.unregisterResource(old)).toBe(true)
+    manager.registerResource({ name: 'a', start: () => {} })
+    expect(manager.unregisterResource(old)).toBe(false) // the one there now is another
+    await expect(soon(old.ready)).rejects.toBe(error)
+    expect(await soon(manager.shutdown())).toMatchObject({ code: 0, errors: [] })
   })
 
   it('keeps `this` of a description that is an object with methods', async () => {
@@ -1006,6 +1149,17 @@ describe('registration', () => {
     await soon(stopping)
   })
 
+  it('tells how long it is up', async () => {
+    const manager = new AsyncManager()
+    await vi.advanceTimersByTimeAsync(50)
+    expect(manager.uptime).toBe(0)
+    await manager.start()
+    await vi.advanceTimersByTimeAsync(100)
+    expect(manager.uptime).toBe(100)
+    await manager.shutdown()
+    expect(manager.uptime).toBe(0)
+  })
+
   it('lets an edge runtime wait for work in flight', async () => {
     const manager = new AsyncManager()
     await manager.drain()
@@ -1070,6 +1224,16 @@ describe('health', () => {
     source.cancel(error)
     await expect(aborted).rejects.toBe(error)
     await soon(manager.shutdown())
+  })
+
+  it('is ok when every check passes, and asks only what can be asked', async () => {
+    const manager = new AsyncManager()
+    manager.registerResource({ name: 'a', start: () => {}, check: () => true })
+    manager.registerResource({ name: 'b', start: () => {} })
+    await manager.start()
+    const { status, checks } = await manager.health()
+    expect([status, checks.map(({ name }) => name)]).toEqual(['ok', ['a']])
+    await manager.shutdown()
   })
 
   it('answers standard requests', async () => {

@@ -6,6 +6,7 @@ import {
   type RunOptions,
   resetAsyncManager,
   runApplication,
+  type ShutdownError,
 } from '@uno-async/lifecycle'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 
@@ -254,6 +255,25 @@ describe('runApplication, in a test runner', () => {
     expect(report).toMatchObject({ code: 0, errors: [], reason: { kind: 'requested' } })
   })
 
+  it('tells startup at once when the manager is stopped meanwhile, and why', async () => {
+    const manager = new AsyncManager()
+    let told: unknown
+    manager.registerResource({ close: () => new Promise(() => {}) })
+    const { code, reason } = await runApplication({
+      manager,
+      shutdownTimeout: 20,
+      startup: async ({ token }) => {
+        token.onCancelled((error) => {
+          told = [(error as ShutdownError).reason, manager.state]
+        })
+        await Promise.resolve()
+        void manager.shutdown('enough')
+        await delay(Infinity, { signal: token })
+      },
+    })
+    expect([code, told]).toEqual([1, [reason, 'draining']])
+  })
+
   it('stops with the report of a startup that fails, and cleans up', async () => {
     const cleanup = vi.fn()
     const report = await runApplication({
@@ -358,6 +378,14 @@ describe('formatReport', () => {
       '  Error: x',
       '  still holding the event loop: Timeout, TCPSocketWrap',
     ])
+  })
+
+  it('survives a report of 200 000 entries', () => {
+    const entry = { name: 'task', phase: 'cancel', duration: 0, outcome: 'ok' } as const
+    const entries = Array.from({ length: 200_000 }, () => entry)
+    const reason = { kind: 'requested' } as const
+    const report = formatReport({ reason, code: 0, duration: 0, errors: [], entries })
+    expect(report.split('\n')).toHaveLength(200_001)
   })
 
   it('says what caused an error, and which errors one stands for', () => {

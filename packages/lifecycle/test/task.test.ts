@@ -188,7 +188,8 @@ describe('createTask', () => {
     expect([task.state, task.active]).toEqual(['cancelled', false])
     await expect(task).rejects.toBeInstanceOf(ShutdownError)
     expect(run).not.toHaveBeenCalled()
-    await stopping
+    expect(manager.inspect().tasks).toEqual([])
+    expect((await stopping).entries).toEqual([])
   })
 
   it('shuts down cleanly when the last significant task ends', async () => {

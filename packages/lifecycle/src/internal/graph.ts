@@ -47,7 +47,7 @@ export async function unwind<N extends Node>(
   const order = [...nodes].reverse()
   const dependents = new Map<string, N[]>()
   for (const node of order) {
-    for (const name of new Set(node.dependsOn)) {
+    for (const name of node.dependsOn) {
       const known = dependents.get(name)
       if (known) known.push(node)
       else dependents.set(name, [node])

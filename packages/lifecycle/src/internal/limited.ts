@@ -4,29 +4,26 @@ import {
   CancelledError,
   isCancelled,
   type Milliseconds,
-  type TimeoutError,
 } from '@uno-async/core'
 
 export const noop = (): void => {}
 
 /**
- * Runs fn under a token that is cancelled after `timeout`, and with `end`; either ends the wait. `signal`
- * cancels the token as well, but is waited for. `late` is given what fn gives after the wait ended.
+ * Runs fn until `limit`, which it closes, is cancelled: that ends the wait. `signal` cancels the token of fn as
+ * well, but is waited for. `late` is given what fn gives after the wait ended.
  */
 export async function limited<R>(
-  operation: string,
-  limits: { timeout: Milliseconds; end: CancellationToken; signal?: CancellationToken },
+  limit: CancellationTokenSource,
   fn: (token: CancellationToken) => R | PromiseLike<R>,
   late: (value: R) => void = noop,
+  signal?: CancellationToken,
 ): Promise<R> {
-  const { timeout, end, signal } = limits
-  const limit = new CancellationTokenSource({ timeout, signal: end, name: operation })
-  const token = signal ? CancellationToken.any(limit.token, signal) : limit.token
+  const token = CancellationToken.any(limit.token, signal)
   const running = within(token, () => fn(token))
   try {
     return await limit.token.race(running)
   } catch (error) {
-    if (limit.token.cancelled) running.then(late, noop)
+    running.then(late, noop)
     throw error
   } finally {
     limit.close()
@@ -42,18 +39,28 @@ export function within<R>(token: CancellationToken, fn: () => R | PromiseLike<R>
   return running
 }
 
-/** Keeps the process alive a little longer than tokens with this timeout, whose timers do not. Gives how to end that. */
-export function keepAlive(timeout: Milliseconds): () => void {
+/** Keeps the process alive, which the timers of tokens do not. Gives how to end that. */
+export function keepAlive(): () => void {
   // Infinity would be no timer at all.
-  const after = Math.min(timeout + 9, Number.MAX_VALUE)
-  const source = new CancellationTokenSource({ timeout: after, ref: true })
+  const source = new CancellationTokenSource({ timeout: Number.MAX_VALUE, ref: true })
   source.token.onCancelled(noop)
   return () => source.close()
 }
 
-/** Is `error` the timeout of this operation? */
-export function isLate(error: unknown, operation: string): error is TimeoutError {
-  return ask(() => (error as { operation?: string } | undefined)?.operation === operation)
+/** Starts a clock: what became of something is given with the time it took. */
+export function timed<T extends object>(
+  what: T,
+): <O extends string>(
+  outcome: O,
+  error?: unknown,
+) => T & { outcome: O; duration: Milliseconds; error?: unknown } {
+  const began = performance.now()
+  return (outcome, error) => ({
+    ...what,
+    outcome,
+    duration: performance.now() - began,
+    ...(error === undefined ? {} : { error }),
+  })
 }
 
 /** Says `error` only that its thrower was told to stop? An AbortError of somebody else's signal is a failure like any other. */
@@ -63,14 +70,15 @@ export function isObedience(error: unknown, token: CancellationToken): boolean {
       error instanceof CancelledError ||
       token.owns(error) ||
       (token.cancelled && isCancelled(error)),
+    false,
   )
 }
 
-/** Asks a thrown value: what throws in turn is none of ours. */
-function ask(question: () => boolean): boolean {
+/** Asks a thrown value, which may throw in turn: gives `otherwise` then. */
+export function ask<T>(question: () => T, otherwise: T): T {
   try {
     return question()
   } catch {
-    return false
+    return otherwise
   }
 }

@@ -16,18 +16,20 @@ import type {
   ManagerOptions,
   ManagerSnapshot,
   ResourceState,
+  ShutdownReport,
   StartContext,
   StopContext,
   StopPhase,
 } from '../contracts.js'
+import type { ShutdownError } from '../errors.js'
 import type { AsyncManager } from '../manager.js'
 import type { ManagedTask } from '../task.js'
 import { checkGiven, checkString } from './check.js'
 import { runTask } from './flow.js'
 import { unwind } from './graph.js'
-import { isLate, isObedience, keepAlive, limited, noop } from './limited.js'
+import { ask, isObedience, keepAlive, limited, noop } from './limited.js'
 import type { Resource } from './resource.js'
-import { type Shutdown, stops } from './shutdown.js'
+import { Shutdown, stops } from './shutdown.js'
 
 /** Something to run at a point of the start or the stop. */
 export interface Hook<C> {
@@ -47,26 +49,22 @@ export class Registry {
   readonly startupHooks: Set<Hook<StartContext>> = new Set()
   readonly shutdownHooks: Set<Hook<StopContext>> = new Set()
   readonly listeners: Set<(event: LifecycleEvent) => void> = new Set()
-  readonly source: CancellationTokenSource // of the manager's token: cancelled in the cancel phase
+  readonly source: CancellationTokenSource = new CancellationTokenSource() // of the manager's token: cancelled in the cancel phase
   readonly failures: Map<object, unknown> = new Map() // of resources and hooks to start, cancellations apart
   #hook: { name: string; running: Promise<void> } | undefined // of the start, while it runs
-  readonly #starting: CancellationTokenSource // cancels starts
-  readonly #giveUp: CancellationTokenSource // ends the wait for those that do not obey
+  #begun = 0 // of starts
+  readonly #starting = new CancellationTokenSource() // cancels starts
+  readonly #giveUp = new CancellationTokenSource() // ends the wait for those that do not obey
 
   constructor(manager: AsyncManager, options: ManagerOptions) {
-    const { name } = manager
     const { onEvent } = options
     checkGiven(options, checkMilliseconds, 'startupTimeout', 'unreadyDelay', 'drainTimeout')
     if (onEvent !== undefined) this.listeners.add(checkFunction('onEvent', onEvent))
     this.manager = manager
     this.options = options
-    this.source = new CancellationTokenSource({ name })
-    this.#starting = new CancellationTokenSource({ name: startOf(name) })
-    this.#giveUp = new CancellationTokenSource({ name: startOf(name) })
   }
 
   emit(event: Omit<LifecycleEvent, 'manager'>): void {
-    if (!this.listeners.size) return
     const full = { ...event, manager: this.manager.name }
     for (const listener of this.listeners) {
       try {
@@ -77,21 +75,25 @@ export class Registry {
     }
   }
 
-  /** Starts one, as soon as what it depends on is started. */
-  start(resource: Resource): void {
-    if (resource.starting !== undefined) return
-    resource.starting = this.#start(resource)
-    resource.starting.catch(noop)
+  /** Starts one, as soon as what it depends on is started; once. */
+  start(resource: Resource): Promise<void> {
+    if (resource.starting === undefined) {
+      this.#begun++
+      resource.starting = this.#start(resource)
+      resource.starting.catch(noop)
+    }
+    return resource.starting
   }
 
   async #start(resource: Resource): Promise<void> {
     const { name, spec, dependsOn } = resource
     const { token } = this.#starting
+    const gone = (): boolean => this.resources.get(name) !== resource // it is theirs now
     try {
       const dependencies = dependsOn.map((each) => this.resources.get(each))
-      for (const each of dependencies) if (each) this.start(each)
-      await Promise.all(dependencies.map((each) => each?.starting))
+      await Promise.all(dependencies.map((each) => each && this.start(each)))
       token.throwIfCancelled()
+      if (gone()) return
       this.#set(resource, 'starting')
       const { manager } = this
       resource.value = await this.#limited(
@@ -103,10 +105,10 @@ export class Registry {
       this.#set(resource, 'started')
       resource.resolve(resource.value)
     } catch (error) {
-      const known = this.resources.get(name) === resource
-      if (known && !isObedience(error, token)) this.failures.set(resource, error)
       this.#set(resource, 'failed', error)
       resource.reject(error)
+      if (gone()) return
+      if (!isObedience(error, token)) this.failures.set(resource, error)
       throw error
     }
   }
@@ -121,11 +123,11 @@ export class Registry {
     const end = this.#giveUp.token
     try {
       return await limited(
-        operation,
-        { timeout, end, signal: this.#starting.token },
+        new CancellationTokenSource({ timeout, signal: end, name: operation }),
         // Who waits there for the stop, which waits for the start, is known by its flow.
         (token) => runTask(this.manager, CancellationToken.current, () => fn(token)),
         late,
+        this.#starting.token,
       )
     } catch (error) {
       if (!end.owns(error)) throw error
@@ -137,16 +139,14 @@ export class Registry {
   /** Stops what was started after nobody waited any more. */
   async #undo(resource: Resource, value: unknown): Promise<void> {
     const { spec, name } = resource
-    const limits = {
+    const limit = new CancellationTokenSource({
       timeout: spec.stopTimeout ?? this.manager.shutdownTimeout,
-      end: CancellationToken.none,
-    }
+      name: `stop of ${name}`,
+    })
     const reason = { kind: 'start-failed', detail: name } as const
     resource.value = value // for its flush, if that is still to come
     try {
-      await limited(`stop of ${name}`, limits, (token) =>
-        spec.stop?.(value, { manager: this.manager, reason, token }),
-      )
+      await limited(limit, (token) => spec.stop?.(value, { manager: this.manager, reason, token }))
       this.#set(resource, 'stopped')
     } catch (error) {
       stops.get(this.manager)?.errors.add(error)
@@ -158,17 +158,10 @@ export class Registry {
   async startAll(): Promise<void> {
     const { manager, options, resources } = this
     const { startupTimeout = Infinity } = options
-    const operation = startOf(manager.name)
-    // Told by its token: a resource, or a manager that one starts, may have this name as well.
-    const limit = new CancellationTokenSource({
-      timeout: startupTimeout,
-      signal: this.#giveUp.token,
-      name: operation,
-    })
-    const done = keepAlive(startupTimeout)
+    const limit = new CancellationTokenSource({ timeout: startupTimeout })
+    const done = keepAlive()
     try {
-      await limited(operation, { timeout: Infinity, end: limit.token }, async () => {
-        for (const resource of resources.values()) this.start(resource)
+      await limited(limit, async () => {
         await this.#allStarted()
         for (const hook of this.startupHooks) {
           const running = this.#runHook(hook)
@@ -184,10 +177,9 @@ export class Registry {
       const hook = `the hook "${this.#hook?.name}"`
       throw new TimeoutError(
         `"${manager.name}" did not start within ${startupTimeout} ms: waiting for ${names || hook}`,
-        { timeout: startupTimeout, operation },
+        { timeout: startupTimeout, operation: startOf(manager.name) },
       )
     } finally {
-      limit.close()
       done()
     }
   }
@@ -207,27 +199,27 @@ export class Registry {
     }
   }
 
-  /** What is registered meanwhile belongs to the start. */
+  /** Starts all; what is registered meanwhile belongs to the start. */
   async #allStarted(): Promise<void> {
-    const seen = new Set<Resource>() // their number tells nothing: one may take the place of another
-    for (;;) {
-      const fresh = [...this.resources.values()].filter((each) => !seen.has(each))
-      if (!fresh.length) return
-      for (const each of fresh) seen.add(each)
-      await Promise.all(fresh.map(({ starting }) => starting))
+    for (let seen = -1; seen !== this.#begun; ) {
+      seen = this.#begun
+      await Promise.all([...this.resources.values()].map((each) => this.start(each)))
     }
   }
 
   /** All phases of a stop. Never rejects. */
   async stopAll(
-    shutdown: Shutdown,
-    error: unknown,
+    error: ShutdownError,
     wasReady: boolean,
-    onCancel: () => void,
-  ): Promise<void> {
+    onState: (state: 'draining' | 'stopping') => void,
+  ): Promise<ShutdownReport> {
     const { manager, options, resources } = this
-    const { reason } = shutdown
+    const { reason } = error
+    const shutdown = new Shutdown(manager.name, manager.shutdownTimeout, reason, (entry) =>
+      this.emit({ type: 'step', ...entry, state: entry.outcome }),
+    )
     stops.set(manager, shutdown)
+    onState('draining')
     const context = (token: StopContext['token']): StopContext => ({ manager, reason, token })
     const hooks = async (phase: StopPhase): Promise<void> => {
       for (const hook of [...this.shutdownHooks].reverse()) {
@@ -254,7 +246,7 @@ export class Registry {
     if (this.#hook) shutdown.watch(this.#hook.name, this.#hook.running)
     await Promise.allSettled([...starts, this.#hook?.running])
     this.#giveUp.close()
-    for (const each of resources.values()) if (!each.starting) each.reject(error)
+    for (const each of resources.values()) each.reject(error) // those that were never started
     // Those of a start that failed are what `start` throws.
     if (reason.kind !== 'start-failed') {
       for (const each of this.failures.values()) shutdown.errors.add(each)
@@ -272,7 +264,7 @@ export class Registry {
         manager.drain({ signal }),
       )
     }
-    onCancel()
+    onState('stopping')
     this.source.cancel(error)
     await Promise.all([
       ...[...this.tasks].map((task) =>
@@ -289,13 +281,20 @@ export class Registry {
       if (state === 'stopped') continue
       const error = this.failures.get(resource)
       shutdown.add(
-        isLate(error, startOf(name))
-          ? { name, phase: 'stop', duration: error.timeout, outcome: 'timeout', error }
+        ask(() => (error as TimeoutError | undefined)?.operation === startOf(name), false)
+          ? {
+              name,
+              phase: 'stop',
+              duration: (error as TimeoutError).timeout,
+              outcome: 'timeout',
+              error,
+            }
           : { name, phase: 'stop', duration: 0, outcome: 'skipped' },
       )
     }
     await hooks('flush')
     await each('flush', 'stopped')
+    return shutdown.close()
   }
 
   snapshot(): Pick<ManagerSnapshot, 'resources' | 'tasks' | 'tracked'> {

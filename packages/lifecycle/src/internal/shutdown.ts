@@ -1,6 +1,6 @@
 import { type CancellationToken, CancellationTokenSource, type Milliseconds } from '@uno-async/core'
 import type { ShutdownEntry, ShutdownReason, ShutdownReport, StopPhase } from '../contracts.js'
-import { isLate, keepAlive, limited, noop } from './limited.js'
+import { keepAlive, limited, noop, timed } from './limited.js'
 
 /** The stops of managers, once they begin. */
 export const stops: WeakMap<object, Shutdown> = /*#__PURE__*/ new WeakMap()
@@ -12,7 +12,7 @@ export class Shutdown {
   readonly errors: Set<unknown> = new Set()
   readonly #began = performance.now()
   readonly #total: CancellationTokenSource
-  readonly #done: () => void
+  readonly #done = keepAlive()
   readonly #running = new Set<() => ShutdownEntry>() // what it waits for right now
   readonly #onStep: (entry: ShutdownEntry) => void
 
@@ -26,7 +26,6 @@ export class Shutdown {
     this.#onStep = onStep
     if (reason.error !== undefined) this.errors.add(reason.error)
     this.#total = new CancellationTokenSource({ timeout, name: `shutdown of ${name}` })
-    this.#done = keepAlive(timeout)
   }
 
   /** Cancelled when the total is spent. */
@@ -46,16 +45,13 @@ export class Shutdown {
     timeout: Milliseconds | undefined,
     fn: (token: CancellationToken) => unknown,
   ): Promise<void> {
-    const began = performance.now()
-    const operation = `${phase} of ${name}`
     const end = this.token
-    const entry = (outcome: ShutdownEntry['outcome'], error?: unknown): ShutdownEntry => ({
-      name,
-      phase,
-      duration: performance.now() - began,
-      outcome,
-      ...(error === undefined ? {} : { error }),
+    const limit = new CancellationTokenSource({
+      timeout: timeout ?? this.share,
+      signal: end,
+      name: `${phase} of ${name}`,
     })
+    const entry = timed({ name, phase })
     const abandoned = (): ShutdownEntry => entry('abandoned', end.error)
     this.#running.add(abandoned)
     let result: ShutdownEntry
@@ -65,12 +61,11 @@ export class Shutdown {
         Promise.resolve(running).catch(noop)
         result = abandoned()
       } else {
-        const limits = { timeout: timeout ?? this.share, end }
-        await limited(operation, limits, fn)
+        await limited(limit, fn)
         result = entry('ok')
       }
     } catch (error) {
-      const outcome = isLate(error, operation) ? 'timeout' : 'error'
+      const outcome = limit.token.owns(error) ? 'timeout' : 'error'
       result = end.owns(error) ? abandoned() : entry(outcome, error)
     }
     this.#running.delete(abandoned)
@@ -79,13 +74,8 @@ export class Shutdown {
 
   /** Names in the report what is not a step, while it runs. */
   watch(name: string, running: Promise<unknown>): void {
-    const began = performance.now()
-    const pending = (): ShutdownEntry => ({
-      name,
-      phase: 'stop',
-      duration: performance.now() - began,
-      outcome: 'abandoned',
-    })
+    const entry = timed({ name, phase: 'stop' as const })
+    const pending = (): ShutdownEntry => entry('abandoned')
     const ended = (): void => void this.#running.delete(pending)
     this.#running.add(pending)
     running.then(ended, ended)
