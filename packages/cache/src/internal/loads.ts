@@ -119,7 +119,7 @@ export class Loads<K, V> {
         waiter.registration = token.onCancelled(() => this.#leave(flight, waiter, token))
       }
       if (!flying) this.#launch(flight, !forceRefresh)
-      else if (!strict) this.#comfort(flight)
+      else this.#comfort(flight)
       return waiter.promise
     } catch (error) {
       return Promise.reject(error)
@@ -273,6 +273,7 @@ export class Loads<K, V> {
     if (timeout < Infinity) {
       const token = flight.limit(timeout, `${this.#memory.who}: load timed out after ${timeout} ms`)
       token.onCancelled(() => this.#fail(flight, token.error))
+      if (flight.over) return // it is 0
     }
     let result: V | PromiseLike<V>
     let later: boolean
@@ -331,7 +332,7 @@ export class Loads<K, V> {
     if (old) {
       entry.details ??= new Details()
       entry.details.failure = { error, retryAt: now + refreshBackoff }
-    } else if (flight.current && !flight.isVoid()) {
+    } else if (!flight.isVoid()) {
       try {
         const ttl = typeof errorTtl === 'function' ? errorTtl(error, key) : errorTtl
         const failed = new Details(tags, 0, 0, true)
@@ -339,7 +340,6 @@ export class Loads<K, V> {
       } catch (thrown) {
         memory.report(thrown, key, 'load')
       }
-      if (flight.over) return
     }
     this.#end(flight)
     flight.close()
