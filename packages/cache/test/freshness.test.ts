@@ -588,6 +588,19 @@ describe('errorTtl', () => {
     expect(await asked).toBe(origin.broken)
     origin.broken = undefined
     expect([cache.size, await cache.get('k'), await cache.get('late')]).toEqual([0, 2, 3])
+    const other = deferred<number>()
+    const later = failure(
+      cache.get('later', async (_, context) => {
+        await null
+        context.tags = ['t']
+        return other.promise
+      }),
+    )
+    await cache.invalidateTags('t')
+    await settle()
+    other.reject(new Error('not found'))
+    await later
+    expect(await cache.get('later')).toBe(4)
   })
 
   it('passes on the error of a load that gave bad tags', async () => {

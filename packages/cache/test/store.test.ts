@@ -625,6 +625,33 @@ describe('a second tier', () => {
     ])
   })
 
+  it('gets only the last of those that wait for a clear, too', async () => {
+    const log: unknown[] = []
+    const gates: ReturnType<typeof deferred<void>>[] = []
+    const slowly = (what: unknown): Promise<void> => {
+      log.push(what)
+      gates.push(deferred())
+      return gates.at(-1)?.promise as Promise<void>
+    }
+    const store = {
+      get() {},
+      set: (_: string, { value }: { value: unknown }) => slowly(value),
+      delete() {},
+      clear: () => slowly('clear'),
+    } as SecondTier
+    const { cache } = counting(store, { storeTimeout: Infinity })
+    const all = [cache.set('k', 0), cache.set('k', 1), cache.clear(), cache.set('k', 2)]
+    gates[0]?.resolve()
+    await settle()
+    all.push(cache.set('k', 3))
+    for (let i = 1; i < 4; i++) {
+      gates[i]?.resolve()
+      await settle()
+    }
+    await Promise.all(all)
+    expect(log).toEqual([0, 1, 'clear', 3])
+  })
+
   it('that hangs holds up what is written to one key often no longer than what is twice', async () => {
     const hang = (): Promise<unknown> => new Promise(() => {})
     const { cache, errors } = counting({ get: hang, set: hang, delete: hang }, { storeTimeout: 50 })
