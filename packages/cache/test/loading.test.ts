@@ -451,6 +451,23 @@ describe('a late load never wins over newer facts', () => {
     expect([cache.peek('a'), cache.peek('b')]).toEqual(['v', 'v'])
   })
 
+  it('knows at any time which tags were invalidated since a load began', async () => {
+    const { cache, loads, load } = byHand()
+    const asked = [cache.get('0')]
+    for (const tag of ['r', 's', 't', 's']) {
+      await cache.invalidateTags(tag)
+      asked.push(cache.get(`${asked.length}`))
+    }
+    const tags = ['r', 'r', 's', 't', 's'] // what began and what was invalidated: 0 r 1 s 2 t 3 s 4
+    for (const i of [4, 0, 1, 3, 2]) {
+      load(i).context.tags = [tags[i] as string]
+      load(i).resolve('v')
+      await asked[i]
+      await cache.invalidateTags('other')
+    }
+    expect(loads.map((_, i) => cache.has(`${i}`))).toEqual([false, true, false, true, true])
+  })
+
   it('does not count, nor tell of, the failure of a load that a set made needless', async () => {
     const onError = vi.fn()
     const { cache, load } = byHand({ ttl: 10, staleWhileRevalidate: 100, onError })

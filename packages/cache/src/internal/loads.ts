@@ -15,6 +15,7 @@ import { List, unlink } from './list.js'
 import type { Memory } from './memory.js'
 import type { Settings } from './settings.js'
 import type { Envelope } from './tier.js'
+import { Voided } from './voided.js'
 
 /** What is being loaded: one flight for each key. */
 export class Loads<K, V> {
@@ -25,6 +26,7 @@ export class Loads<K, V> {
   readonly #load: Loader<K, V> | undefined
   readonly #flights = new List<Flight<K, V>>() // those of the entries
   readonly #orphans = new List<Flight<K, V>>() // invalidated, but somebody waits
+  readonly #voided = new Voided()
   // Invariants, true whenever no code of a user is on the stack:
   //   I1  a flight in #flights has waiters or is pinned
   //   I2  what a flight brings that is not in #flights is never kept
@@ -65,10 +67,8 @@ export class Loads<K, V> {
 
   /** A loader may still say that its value has one of these tags. */
   voidTags(tags: readonly string[]): void {
-    for (const flight of this.#flights.all()) {
-      for (const tag of tags) (flight.voided ??= new Set()).add(tag)
-      if (flight.isVoid()) this.#orphan(flight)
-    }
+    this.#voided.add(tags, this.#flights.oldest?.nth ?? Infinity)
+    for (const flight of this.#flights.all()) if (this.#voided.isVoid(flight)) this.#orphan(flight)
   }
 
   close(): void {
@@ -177,6 +177,7 @@ export class Loads<K, V> {
       flight.group = group
       group.expect()
     }
+    flight.nth = this.#voided.next()
     entry.flight = flight
     this.#flights.push(flight)
     if (background) this.#pin(flight)
@@ -238,7 +239,7 @@ export class Loads<K, V> {
     const memory = this.#memory
     const { value, created = 0, ttl, tags } = envelope ?? ({} as Partial<Envelope<V>>)
     const newer = memory.isKept(entry) && (entry.details?.created ?? 0) >= created
-    if (envelope && !flight.over && !flight.isVoid(tags) && !newer) {
+    if (envelope && !flight.over && !this.#voided.isVoid(flight, tags) && !newer) {
       const lasts = ttl ?? Infinity
       const age = Math.max(0, Date.now() - created)
       const fresh = age < lasts
@@ -301,7 +302,7 @@ export class Loads<K, V> {
     let stored: Promise<unknown> | undefined
     try {
       if (tags !== undefined) checkTags(tags)
-      if (flight.current && !flight.noStore && !flight.isVoid()) {
+      if (flight.current && !flight.noStore && !this.#voided.isVoid(flight)) {
         stored = memory.put(key, value, flight, flight)
       }
     } catch (error) {
@@ -332,7 +333,7 @@ export class Loads<K, V> {
     if (old) {
       entry.details ??= new Details()
       entry.details.failure = { error, retryAt: now + refreshBackoff }
-    } else if (!flight.isVoid()) {
+    } else if (!this.#voided.isVoid(flight)) {
       try {
         const ttl = typeof errorTtl === 'function' ? errorTtl(error, key) : errorTtl
         const failed = new Details(tags, 0, 0, true)
