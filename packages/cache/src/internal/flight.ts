@@ -179,11 +179,6 @@ export class Flight<K, V> implements LoadContext<K, V>, Frame, Link {
     return callers
   }
 
-  /** Its token is of no use any more. */
-  close(): void {
-    this.source?.close()
-  }
-
   cancel(reason: unknown): void {
     this.#reason ??= reason
     this.source?.cancel(reason)

@@ -67,7 +67,7 @@ export class Loads<K, V> {
 
   /** A loader may still say that its value has one of these tags. */
   voidTags(tags: readonly string[]): void {
-    this.#voided.add(tags, this.#flights.oldest?.nth ?? Infinity)
+    this.#voided.add(tags, this.#flights.oldest?.nth)
     for (const flight of this.#flights.all()) if (this.#voided.isVoid(flight)) this.#orphan(flight)
   }
 
@@ -177,7 +177,7 @@ export class Loads<K, V> {
       flight.group = group
       group.expect()
     }
-    flight.nth = this.#voided.next()
+    flight.nth = ++this.#voided.begun
     entry.flight = flight
     this.#flights.push(flight)
     if (background) this.#pin(flight)
@@ -200,8 +200,8 @@ export class Loads<K, V> {
     const { tier } = this.#memory
     if (this.#memory.isKept(entry)) {
       flight.previous = { value: entry.value, age: performance.now() - entry.since }
-      this.#comfort(flight)
     }
+    this.#comfort(flight)
     if (!tier || !askTier) return this.#run(flight)
     tier.read(entry.key).then(
       (envelope) => this.#adopt(flight, envelope),
@@ -310,7 +310,7 @@ export class Loads<K, V> {
       return this.#done(flight, value) // which nobody gets
     }
     this.#end(flight)
-    flight.close()
+    flight.source?.close()
     if (disposeValues && !flight.count) memory.discard(key, value)
     if (stored && awaitStore) {
       this.#orphans.push(flight) // for close() to find
@@ -343,7 +343,7 @@ export class Loads<K, V> {
       }
     }
     this.#end(flight)
-    flight.close()
+    flight.source?.close()
     this.stats.failures++
     let unheard = pinned
     for (let waiter = flight.shift(); waiter; waiter = flight.shift()) {
@@ -376,7 +376,7 @@ export class Loads<K, V> {
   }
 
   #stop(flight: Flight<K, V>): void {
-    flight.cancel(new CancelledError(`${this.#memory.who}: nobody waits for this value any more`))
+    flight.cancel(new CancelledError(`${this.#memory.who}: nobody waits any more`))
   }
 
   #end(flight: Flight<K, V>): void {
