@@ -228,7 +228,6 @@ export class AsyncBatcher<T, R> implements AsyncDisposable {
   #claim(item: T, signal: Cancellation | undefined): Promise<R> {
     const token = signal === undefined ? undefined : CancellationToken.from(signal)
     token?.throwIfCancelled()
-    if (this.#closed) throw this.#closedError()
     const keyOf = this.#keyOf
     const key = keyOf?.(item)
     const batch = this.#open()
@@ -278,7 +277,6 @@ export class AsyncBatcher<T, R> implements AsyncDisposable {
   }
 
   #dispatch(batch: Batch<T, R>): void {
-    if (batch.due) return
     batch.due = true
     batch.window?.close()
     this.#pump()
@@ -297,7 +295,7 @@ export class AsyncBatcher<T, R> implements AsyncDisposable {
   async #start(batch: Batch<T, R>): Promise<void> {
     const source = (batch.source = new CancellationTokenSource())
     const { token } = source
-    const calls = batch.live < batch.calls.length ? wanted(batch) : batch.calls
+    const calls = wanted(batch)
     const items = calls.map(({ item }) => item)
     this.#running.add(batch)
     try {
@@ -335,7 +333,7 @@ export class AsyncBatcher<T, R> implements AsyncDisposable {
       // Who came and went while the batch waits is not remembered.
       const { twins = [], live } = first
       if (twins.length > 2 * live + 16) first.twins = twins.filter(({ left }) => !left)
-      if (!batch.source && batch.calls.length > 2 * batch.live + 16) {
+      if (batch.calls.length > 2 * batch.live + 16) {
         for (const call of batch.calls)
           if (call.dead) batch.byKey?.delete((call as Claim<T, R>).key)
         batch.calls = wanted(batch)

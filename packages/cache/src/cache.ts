@@ -67,8 +67,7 @@ export class AsyncCache<K, V> implements AsyncDisposable {
 
   /** Counts, as plain data. */
   stats(): CacheStats {
-    const { size, weight } = this
-    const { evictions } = this.#memory
+    const { evictions, size, weight } = this.#memory
     return { ...this.#stats, evictions, size, weight, loading: this.#loads.count }
   }
 

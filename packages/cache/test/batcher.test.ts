@@ -126,6 +126,16 @@ describe('gathering', () => {
     expect(await batcher.add(11)).toBe(22)
   })
 
+  it.each([
+    ['keyOf', { keyOf: (n: number) => n }, {}],
+    ['a signal', {}, { signal: new AbortController().signal }],
+  ])('sends off at once what is full with %s, too', async (_, options, how) => {
+    const { batcher, calls } = doubling({ ...options, maxBatchSize: 2 })
+    const all = Promise.all([batcher.add(1, how), batcher.add(2, how)])
+    expect([calls, batcher.pending]).toEqual([[[1, 2]], 0])
+    expect(await all).toEqual([2, 4])
+  })
+
   it('a keyOf that throws rejects that add only', async () => {
     const boom = new Error('boom')
     const { batcher, calls } = doubling({
@@ -151,18 +161,23 @@ describe('results', () => {
     ['null', () => null, 'expected an array or a Map of results, got null'],
     ['undefined', () => undefined, 'expected an array or a Map of results, got undefined'],
     ['an object', () => ({}), 'expected an array or a Map of results, got object'],
+    ['half a Map', () => ({ get() {} }), 'expected an array or a Map of results, got object'],
+    ['the other half', () => ({ has() {} }), 'expected an array or a Map of results, got object'],
   ])('%s: rejects all', async (_, result, message) => {
     const expected = { status: 'rejected', reason: new TypeError(`AsyncBatcher "b": ${message}`) }
     expect(await run(result)).toEqual([expected, expected])
   })
 
-  it('an Error is the outcome of its item only; undefined is a result', async () => {
-    const error = new Error('one')
-    expect(await run(() => [error, undefined])).toEqual([
-      { status: 'rejected', reason: error },
-      { status: 'fulfilled', value: undefined },
-    ])
-  })
+  it.each([undefined, null, 'Error', { message: 'Error' }])(
+    'an Error is the outcome of its item only; %o is a result',
+    async (value) => {
+      const error = new Error('one')
+      expect(await run(() => [error, value])).toEqual([
+        { status: 'rejected', reason: error },
+        { status: 'fulfilled', value },
+      ])
+    },
+  )
 
   it('a Map goes by item; what is missing there is rejected', async () => {
     const [one, two] = await run(async () => new Map([[2, 'two']]))
@@ -273,6 +288,7 @@ describe('cancelling', () => {
     const first = failure(batcher.add(1, { signal: source.token }))
     source.cancel()
     const again = batcher.add(1)
+    expect(batcher.pending).toBe(2)
     expect([await other, await first, await again]).toEqual([0, source.token.error, 2])
     expect(calls).toEqual([[0, 1]])
   })
@@ -292,6 +308,24 @@ describe('cancelling', () => {
     expect(batcher.running).toBe(0)
   })
 
+  it('during: who has left hears no more, not even of a failure', async () => {
+    const unhandled = vi.fn()
+    process.on('unhandledRejection', unhandled)
+    const gate = deferred<never>()
+    const batcher = new AsyncBatcher<number, number>(() => gate.promise)
+    const source = new CancellationTokenSource()
+    const left = failure(batcher.add(1, { signal: source.token }))
+    const stays = failure(batcher.add(2))
+    await turn()
+    source.cancel()
+    const boom = new Error('boom')
+    gate.reject(boom)
+    expect(await Promise.all([left, stays])).toEqual([source.token.error, boom])
+    await turn()
+    process.off('unhandledRejection', unhandled)
+    expect(unhandled).not.toHaveBeenCalled()
+  })
+
   it.each([
     ['many', (i: number) => i],
     ['many who want the same item', () => -2],
@@ -299,7 +333,7 @@ describe('cancelling', () => {
     const { batcher, call } = byHand({ concurrency: 1, keyOf: (n) => n })
     const first = batcher.add(-1)
     await turn()
-    const stays = batcher.add(-2)
+    const stay = [batcher.add(-2), batcher.add(-2)]
     const refs: WeakRef<CancellationTokenSource>[] = []
     for (let i = 0; i < 1_000; i++) {
       const source = new CancellationTokenSource()
@@ -311,11 +345,12 @@ describe('cancelling', () => {
     await turn()
     globalThis.gc?.()
     expect(refs.filter((ref) => ref.deref()).length).toBeLessThan(50)
+    stay.push(batcher.add(-2))
     call(0).go()
     await turn()
     expect(call(1).items).toEqual([-2])
     call(1).go()
-    expect(await Promise.all([first, stays])).toEqual([-1, -2])
+    expect(await Promise.all([first, ...stay])).toEqual([-1, -2, -2, -2])
   })
 })
 
@@ -430,6 +465,17 @@ describe('flush and close', () => {
     await closing
     expect(await Promise.all(all)).toEqual([1, 2])
     await batcher[Symbol.asyncDispose]()
+  })
+
+  it('await using closes', async () => {
+    const { batcher, calls } = doubling()
+    let added: Promise<number>
+    {
+      await using scoped = batcher
+      added = scoped.add(1)
+    }
+    expect([calls, await added]).toEqual([[[1]], 2])
+    expect(String(await failure(batcher.add(2)))).toBe('ClosedError: AsyncBatcher is closed')
   })
 
   it('close with drop: rejects what waits, and waits for what runs', async () => {

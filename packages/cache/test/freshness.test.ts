@@ -1,12 +1,14 @@
-import { AsyncCache, type AsyncCacheOptions } from '@uno-async/cache'
+import { AsyncCache, type AsyncCacheOptions, type Loader } from '@uno-async/cache'
 import { CancellationTokenSource } from '@uno-async/core'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { deferred, failure, settle } from './helpers.js'
 
 beforeEach(() => {
   vi.useFakeTimers()
+  vi.advanceTimersByTime(1_000)
 })
 afterEach(() => {
+  vi.restoreAllMocks()
   vi.useRealTimers()
 })
 
@@ -96,6 +98,22 @@ describe('ttl', () => {
     expect(cache.has('k')).toBe(false)
   })
 
+  it('for ever is for ever, whatever the jitter', async () => {
+    const { cache } = counting({ ttlJitter: 1, random: () => 1 })
+    await cache.get('k')
+    expect(await cache.get('k')).toBe(1)
+  })
+
+  it('is told by getEntry, and counted', async () => {
+    const { cache } = counting({ ttl: 100 })
+    const entry = { value: 1, state: 'fresh', age: 0, source: 'load', error: undefined }
+    expect(await cache.getEntry('k')).toEqual(entry)
+    vi.advanceTimersByTime(30)
+    expect(await cache.getEntry('k')).toEqual({ ...entry, age: 30, source: 'memory' })
+    expect([await cache.get('k'), await cache.get('k', { tags: [] })]).toEqual([1, 1])
+    expect(cache.stats()).toMatchObject({ hits: 3, stale: 0, misses: 1, loads: 1, failures: 0 })
+  })
+
   it('does not care about the clock on the wall', async () => {
     const { cache } = counting({ ttl: 100 })
     await cache.get('k')
@@ -174,6 +192,40 @@ describe('staleWhileRevalidate', () => {
     await cache.close()
   })
 
+  it('goes on when who joined the refresh leaves', async () => {
+    const source = new CancellationTokenSource()
+    const gate = deferred<number>()
+    const load = vi.fn<Loader<string, number>>(() => gate.promise)
+    const { cache } = counting({ ttl: 100, staleWhileRevalidate: 100, load })
+    await cache.set('k', 0)
+    vi.advanceTimersByTime(150)
+    expect(await cache.get('k')).toBe(0)
+    const joined = failure(cache.refresh('k', { signal: source.token }))
+    source.cancel()
+    await joined
+    gate.resolve(1)
+    await settle()
+    expect([cache.peek('k'), load.mock.calls.length]).toEqual([1, 1])
+  })
+
+  it('disposes of what a refresh brings that is not kept: nobody has got it', async () => {
+    const dispose = vi.fn()
+    const cache = new AsyncCache<string, object>({
+      ttl: 100,
+      staleWhileRevalidate: 100,
+      disposeValues: true,
+      load: (_, context) => {
+        context.noStore = true
+        return { [Symbol.dispose]: dispose }
+      },
+    })
+    await cache.set('k', {})
+    vi.advanceTimersByTime(150)
+    await cache.get('k')
+    expect(dispose).toHaveBeenCalledTimes(1)
+    await cache.close()
+  })
+
   it('tells waitUntil about the refresh', async () => {
     const work: Promise<unknown>[] = []
     const { cache, origin } = counting({
@@ -189,6 +241,30 @@ describe('staleWhileRevalidate', () => {
     expect(work).toHaveLength(1)
     await Promise.all(work)
     expect(cache.stats().loading).toBe(0)
+  })
+
+  it('tells waitUntil once, also if somebody joins whom the soft timeout answers', async () => {
+    const work: Promise<unknown>[] = []
+    const gate = deferred<number>()
+    const { cache } = counting({
+      ttl: 100,
+      staleWhileRevalidate: 100,
+      staleIfError: 1_000,
+      softTimeout: 10,
+      load: () => gate.promise,
+      waitUntil: (it) => work.push(it),
+    })
+    await cache.set('k', 0)
+    vi.advanceTimersByTime(150)
+    await cache.get('k')
+    vi.advanceTimersByTime(100)
+    const joined = cache.get('k')
+    vi.advanceTimersByTime(10)
+    expect([await joined, work.length]).toEqual([0, 1])
+    gate.resolve(1)
+    await Promise.all(work)
+    expect(await cache.get('k')).toBe(1)
+    await cache.close()
   })
 })
 
@@ -232,6 +308,45 @@ describe('staleIfError', () => {
     expect(await cache.get('k')).toBe(1)
     vi.advanceTimersByTime(1)
     expect(await failure(cache.get('k'))).toBe(origin.broken)
+  })
+
+  it('begins at once when staleWhileRevalidate does not', async () => {
+    for (const staleWhileRevalidate of [0, 50]) {
+      const { cache } = counting({ ttl: 100, staleWhileRevalidate, staleIfError: 1_000 })
+      await cache.get('k')
+      vi.advanceTimersByTime(100 + staleWhileRevalidate)
+      expect(await cache.get('k')).toBe(2)
+      await cache.close()
+    }
+  })
+
+  it.each([
+    ['forceRefresh', 50, { forceRefresh: true }],
+    ['back-off', 1_000, {}],
+  ])('ends, timer or not, with %s', async (_, staleWhileRevalidate, options) => {
+    const { cache, origin } = counting({ ttl: 100, staleWhileRevalidate, staleIfError: 1_000 })
+    await cache.get('k')
+    origin.broken = new Error('down')
+    vi.advanceTimersByTime(1_050)
+    expect(await cache.get('k')).toBe(1)
+    await settle()
+    const end = performance.now() + 50
+    vi.spyOn(performance, 'now').mockReturnValue(end) // the timer has yet to ring
+    expect(await failure(cache.get('k', options))).toBe(origin.broken)
+    vi.restoreAllMocks()
+    await cache.close()
+  })
+
+  it('is over before staleWhileRevalidate is, if that is longer', async () => {
+    const { cache, origin } = counting({ ttl: 100, staleWhileRevalidate: 1_000, staleIfError: 100 })
+    await cache.get('k')
+    origin.broken = new Error('down')
+    vi.advanceTimersByTime(199)
+    expect(await cache.get('k', { forceRefresh: true })).toBe(1)
+    vi.advanceTimersByTime(1)
+    expect(await failure(cache.get('k', { forceRefresh: true }))).toBe(origin.broken)
+    expect(await cache.get('k')).toBe(1)
+    await cache.close()
   })
 
   it('is not for refresh(), and not without the option', async () => {
@@ -357,6 +472,35 @@ describe('softTimeout', () => {
     expect(vi.getTimerCount()).toBe(0)
   })
 
+  it('has one timer for all who wait, and none while nobody does or nothing is old', async () => {
+    const { cache, loads } = slow({ staleWhileRevalidate: 100 })
+    const all = [cache.get('k'), cache.get('k'), cache.getEntry('k')]
+    expect(vi.getTimerCount()).toBe(0)
+    loads[0]?.resolve(1)
+    await Promise.all(all)
+    expect(vi.getTimerCount()).toBe(1) // when it goes
+    vi.advanceTimersByTime(150)
+    await cache.get('k')
+    expect([loads.length, vi.getTimerCount()]).toEqual([2, 1])
+    for (let i = 0; i < 3; i++) all.push(cache.get('k', { forceRefresh: true }))
+    expect([loads.length, vi.getTimerCount()]).toEqual([2, 2])
+    await vi.advanceTimersByTimeAsync(50)
+    expect(await Promise.all(all.slice(3))).toEqual([1, 1, 1])
+    expect(vi.getTimerCount()).toBe(1)
+    await cache.close()
+  })
+
+  it('does not answer with what is gone by then', async () => {
+    const { cache, loads } = slow({ staleIfError: 50 })
+    await cache.set('k', 0)
+    vi.advanceTimersByTime(120)
+    const asked = cache.get('k')
+    vi.advanceTimersByTime(50)
+    await settle()
+    loads[0]?.resolve(1)
+    expect(await asked).toBe(1)
+  })
+
   it('does not matter where there is no old value, or where it was invalidated', async () => {
     const { cache, loads } = slow()
     let done = 0
@@ -397,6 +541,19 @@ describe('errorTtl', () => {
     expect(cache.stats().failures).toBe(2)
   })
 
+  it.each([1_000, Infinity])('may be the same for all: %s', async (errorTtl) => {
+    const { cache, origin, errors } = counting({ errorTtl, staleIfError: 1_000 })
+    const first = (origin.broken = new Error('down'))
+    const asked = [cache.get('k'), cache.get('k')]
+    expect(await Promise.all(asked.map(failure))).toEqual([first, first])
+    origin.broken = undefined
+    for (const again of [cache.get('k'), cache.getEntry('k'), cache.get('k')]) {
+      expect(await failure(again)).toBe(first)
+    }
+    expect([errors, origin.loads, cache.has('k')]).toEqual([[], 1, false])
+    await cache.close()
+  })
+
   it('ends with invalidate, set and forceRefresh', async () => {
     const { cache, origin } = counting({ errorTtl: 1_000 })
     for (const end of [
@@ -431,6 +588,19 @@ describe('errorTtl', () => {
     expect(await asked).toBe(origin.broken)
     origin.broken = undefined
     expect([cache.size, await cache.get('k'), await cache.get('late')]).toEqual([0, 2, 3])
+    const other = deferred<number>()
+    const later = failure(
+      cache.get('later', async (_, context) => {
+        await null
+        context.tags = ['t']
+        return other.promise
+      }),
+    )
+    await cache.invalidateTags('t')
+    await settle()
+    other.reject(new Error('not found'))
+    await later
+    expect(await cache.get('later')).toBe(4)
   })
 
   it('passes on the error of a load that gave bad tags', async () => {
@@ -454,5 +624,6 @@ describe('errorTtl', () => {
     origin.broken = new Error('down')
     expect(await failure(cache.get('k'))).toBe(origin.broken)
     expect(errors).toEqual([[expect.any(RangeError), 'load']])
+    expect(String(errors)).toContain('Expected `errorTtl`')
   })
 })

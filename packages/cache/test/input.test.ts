@@ -1,5 +1,5 @@
 import { AsyncBatcher, AsyncCache, cached } from '@uno-async/cache'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 
 const functions = [1, 'x', {}, null]
 const durations = [-1, NaN, '1', null, 1n, {}]
@@ -54,6 +54,7 @@ describe('AsyncCache', () => {
       new AsyncCache({ [name]: Infinity })
     }
     new AsyncCache({ maxSize: Infinity, maxWeight: Infinity, ttlJitter: 1, refreshAhead: 0 })
+    new AsyncCache({ maxSize: 1, ttlJitter: 0, awaitStore: false, disposeValues: false })
   })
 
   it.each([
@@ -67,12 +68,14 @@ describe('AsyncCache', () => {
     ['load', 1],
     ['load', null],
   ])('rejects a get with %s: %o', async (name, value) => {
-    const cache = new AsyncCache<string, number>({ load: () => 1 })
+    const load = vi.fn(() => 1)
+    const cache = new AsyncCache<string, number>({ load })
     const ask = { [name]: value } as object
     for (const asked of [cache.get('k', ask), cache.getEntry('k', ask), cache.refresh('k', ask)]) {
       await expect(asked).rejects.toThrow(`Expected \`${name}\``)
     }
     expect(cache.stats()).toMatchObject({ size: 0, loading: 0 })
+    expect(load).not.toHaveBeenCalled()
   })
 
   it('rejects other mistakes', async () => {

@@ -11,6 +11,7 @@ import { deferred, failure, settle, thenable } from './helpers.js'
 
 beforeEach(() => {
   vi.useFakeTimers()
+  vi.advanceTimersByTime(1_000)
 })
 afterEach(() => {
   expect(vi.getTimerCount()).toBe(0)
@@ -113,6 +114,17 @@ describe('one load per key', () => {
     for (let key = 0; key < 1_000; key++) await cache.get(key, { signal: controller.signal })
     expect(add.mock.calls.length).toBeGreaterThan(0)
     expect(remove.mock.calls.length).toBe(add.mock.calls.length)
+  })
+
+  it('is not saved by a value at hand for who is already cancelled, or wants a load', async () => {
+    const { cache, loads, load } = byHand()
+    await cache.set('k', 'v')
+    const signal = CancellationToken.cancelled(new Error('before'))
+    expect(await failure(cache.get('k', undefined, { signal }))).toBe(signal.reason)
+    const asked = cache.get('k', undefined, { forceRefresh: true })
+    expect(loads).toHaveLength(1)
+    load(0).resolve('new')
+    expect(await asked).toBe('new')
   })
 
   it('runs the loader under the token of the load, not of the first caller', async () => {
@@ -317,6 +329,31 @@ describe('loaders', () => {
     expect(await b).toBe('v')
   })
 
+  it('are not called if loadTimeout is 0', async () => {
+    const { cache, loads } = byHand({ loadTimeout: 0 })
+    expect(isTimeout(await failure(cache.get('k')))).toBe(true)
+    expect([loads, cache.stats().loading]).toEqual([[], 0])
+    const loadMany = vi.fn(() => [])
+    const many = byHand({ loadTimeout: 0, load: undefined, loadMany }).cache
+    expect(isTimeout(await failure(many.getMany(['k'])))).toBe(true)
+    expect(loadMany).not.toHaveBeenCalled()
+  })
+
+  it('that bring what nobody wants any more: it is not disposed of, unless asked for', async () => {
+    for (const disposeValues of [false, true]) {
+      const dispose = vi.fn()
+      const value = { [Symbol.dispose]: dispose }
+      const late = deferred<typeof value>()
+      const cache = new AsyncCache({ load: () => late.promise, disposeValues })
+      const asked = failure(cache.get('k'))
+      await cache.close()
+      await asked
+      late.resolve(value)
+      await settle()
+      expect(dispose).toHaveBeenCalledTimes(disposeValues ? 1 : 0)
+    }
+  })
+
   it('are needed only for what is not there', async () => {
     const cache = new AsyncCache<string, number>()
     await expect(cache.get('k')).rejects.toThrow('Expected `load` to be a function')
@@ -400,6 +437,48 @@ describe('a late load never wins over newer facts', () => {
     load(2).resolve('2')
     expect(await Promise.all([b, c])).toEqual(['1', '2'])
     expect(cache.peek('k')).toBe('2')
+  })
+
+  it('keeps what has no tag that was invalidated meanwhile', async () => {
+    const { cache, loads, load } = byHand()
+    const asked = [cache.get('a'), cache.get('b', { tags: ['s'] })]
+    await cache.invalidateTags('t')
+    asked.push(cache.get('a'), cache.get('b'))
+    expect(loads).toHaveLength(2)
+    load(0).context.tags = ['u']
+    for (const { resolve } of loads) resolve('v')
+    expect(await Promise.all(asked)).toEqual(Array(4).fill('v'))
+    expect([cache.peek('a'), cache.peek('b')]).toEqual(['v', 'v'])
+  })
+
+  it('knows at any time which tags were invalidated since a load began', async () => {
+    const { cache, loads, load } = byHand()
+    const asked = [cache.get('0')]
+    for (const tag of ['r', 's', 't', 's']) {
+      await cache.invalidateTags(tag)
+      asked.push(cache.get(`${asked.length}`))
+    }
+    const tags = ['r', 'r', 's', 't', 's'] // what began and what was invalidated: 0 r 1 s 2 t 3 s 4
+    for (const i of [4, 0, 1, 3, 2]) {
+      load(i).context.tags = [tags[i] as string]
+      load(i).resolve('v')
+      await asked[i]
+      await cache.invalidateTags('other')
+    }
+    expect(loads.map((_, i) => cache.has(`${i}`))).toEqual([false, true, false, true, true])
+  })
+
+  it('does not count, nor tell of, the failure of a load that a set made needless', async () => {
+    const onError = vi.fn()
+    const { cache, load } = byHand({ ttl: 10, staleWhileRevalidate: 100, onError })
+    await cache.set('k', 'old')
+    vi.advanceTimersByTime(20)
+    expect(await cache.get('k')).toBe('old')
+    await cache.set('k', 'new')
+    load(0).reject(new Error('cancelled'))
+    await settle()
+    expect([onError.mock.calls, cache.stats().failures]).toEqual([[], 0])
+    await cache.close()
   })
 
   it('refresh() and then invalidate(): nothing comes back', async () => {
@@ -506,6 +585,18 @@ describe('getMany', () => {
     expect(token?.cancelled).toBe(true)
     expect(cache.stats().loading).toBe(0)
   })
+
+  it('leaves a token behind that can no longer be cancelled', async () => {
+    let token: CancellationToken | undefined
+    const cache = new AsyncCache<number, number>({
+      loadMany: (keys, context) => {
+        token = context.token
+        return keys
+      },
+    })
+    await cache.getMany([1, 2])
+    expect(token?.canBeCancelled).toBe(false)
+  })
 })
 
 describe('close', () => {
@@ -531,5 +622,15 @@ describe('close', () => {
     await cache[Symbol.asyncDispose]()
     expect(left).toEqual([['a', 'v', 'closed']])
     expect(cache.stats()).toMatchObject({ size: 0, loading: 0 })
+  })
+
+  it('is what await using does', async () => {
+    const { cache } = byHand()
+    {
+      await using scoped = cache
+      await scoped.set('k', 'v')
+    }
+    expect(cache.size).toBe(0)
+    expect(await failure(cache.get('k'))).toBeInstanceOf(ClosedError)
   })
 })

@@ -1,4 +1,9 @@
-import { AsyncCache, type AsyncCacheOptions, type SecondTier } from '@uno-async/cache'
+import {
+  AsyncCache,
+  type AsyncCacheOptions,
+  type LoadContext,
+  type SecondTier,
+} from '@uno-async/cache'
 import { CancellationTokenSource, ClosedError, delay } from '@uno-async/core'
 import { Keyv as Keyv5 } from 'keyv'
 import Keyv4 from 'keyv4'
@@ -248,6 +253,28 @@ describe('a second tier', () => {
     expect(store.get('k')).toMatchObject({ value: 'newest' })
   })
 
+  it('that deletes at last what had timed out still has what was stored meanwhile', async () => {
+    const gate = deferred()
+    const store = new Map<string, unknown>()
+    const slow: SecondTier = {
+      get: (key) => store.get(key),
+      set: (key, value) => store.set(key, value),
+      delete: vi.fn((key) => {
+        store.delete(key)
+        return gate.promise
+      }),
+    }
+    const { cache } = counting(slow, { storeTimeout: 50 })
+    const late = cache.invalidate('k')
+    await vi.advanceTimersByTimeAsync(50)
+    await late
+    await cache.set('k', 'newer')
+    gate.resolve()
+    await settle()
+    expect(slow.delete).toHaveBeenCalledTimes(1)
+    expect(store.get('k')).toMatchObject({ value: 'newer' })
+  })
+
   it('that is down for long has nothing to give but what comes later', async () => {
     const map = new Map<string, unknown>()
     let down = false
@@ -355,6 +382,89 @@ describe('a second tier', () => {
     const { cache, errors } = counting(store)
     expect(await cache.getEntry('k')).toMatchObject({ value: 'v', source: 'store' })
     expect(errors).toEqual([])
+  })
+
+  it('is told how long to keep a value, in whole milliseconds; of none if it is for ever', async () => {
+    const store = new Map<string, unknown>()
+    const set = vi.spyOn(store, 'set')
+    const { cache } = counting(store, { staleIfError: 100 })
+    await cache.set('k', 1, { ttl: 50.5 })
+    await cache.set('k', 2)
+    expect(set.mock.calls).toEqual([
+      ['k', expect.objectContaining({ value: 1, ttl: 50.5 }), 151],
+      ['k', expect.objectContaining({ value: 2, ttl: null }), undefined],
+    ])
+    const plain = counting(store).cache
+    await plain.set('k', 3, { ttl: 0 })
+    expect([set.mock.calls.length, store.has('k')]).toEqual([2, false])
+    await cache.clear()
+  })
+
+  it('that is a bare adapter of Keyv 6 is told until when', async () => {
+    const set = vi.fn()
+    const store = { capabilities: { expires: true }, get() {}, set, delete() {} }
+    const { cache } = counting(store)
+    await cache.set('k', 1, { ttl: 50.5 })
+    await cache.set('k', 2)
+    const until = Date.now() + 51
+    expect(set.mock.calls.map(([, , at]) => at)).toEqual([until, undefined])
+    await cache.clear()
+  })
+
+  it('that holds something newer than memory wins', async () => {
+    const store = new Map<string, unknown>()
+    const options = { ttl: 100, staleIfError: 10_000 }
+    const { cache } = counting(store, options)
+    await cache.set('k', 'older')
+    await vi.advanceTimersByTimeAsync(50)
+    await counting(store, options).cache.set('k', 'newer')
+    await vi.advanceTimersByTimeAsync(60)
+    expect(await cache.getEntry('k')).toMatchObject({ value: 'newer', source: 'store' })
+    await vi.advanceTimersByTimeAsync(20_000)
+  })
+
+  it('that holds just what memory has changes nothing', async () => {
+    const map = new Map<string, string>()
+    const store: SecondTier = {
+      get: (key) => map.get(key),
+      set: (key, value) => map.set(key, JSON.stringify(value)),
+      delete: (key) => map.delete(key),
+    }
+    const onEvict = vi.fn()
+    const { cache } = counting(store, { ttl: 100, staleIfError: 10_000, load: fail, onEvict })
+    const value = {}
+    await cache.set('k', value)
+    await vi.advanceTimersByTimeAsync(150)
+    expect(await cache.get('k')).toBe(value)
+    expect(onEvict).not.toHaveBeenCalled()
+    await cache.clear()
+  })
+
+  it('that holds what is stale gives it to who asks, and to the load that follows', async () => {
+    const store = new Map<string, unknown>()
+    const options = { ttl: 100, staleWhileRevalidate: 1_000 }
+    await counting(store, options).cache.set('k', 'v')
+    await vi.advanceTimersByTimeAsync(150)
+    const seen: unknown[] = []
+    const load = async (_: string, { background, previous }: LoadContext<string, unknown>) => {
+      seen.push([background, previous])
+      throw boom
+    }
+    const { cache, errors } = counting(store, { ...options, load })
+    expect(await cache.get('k')).toBe('v')
+    await settle()
+    expect(seen).toEqual([[true, { value: 'v', age: 150 }]])
+    expect(errors).toEqual([['Error: boom', 'refresh']])
+    await vi.advanceTimersByTimeAsync(2_000)
+  })
+
+  it('that holds what is fresh is a miss for the counts, and no stale value', async () => {
+    const store = new Map<string, unknown>()
+    await counting(store).cache.set('k', 'v')
+    const { cache } = counting(store)
+    expect(await cache.get('k')).toBe('v')
+    const counts = { hits: 0, stale: 0, misses: 1, loads: 0 }
+    expect(cache.stats()).toMatchObject(counts)
   })
 
   it('that holds something older than memory does not win', async () => {
@@ -515,6 +625,33 @@ describe('a second tier', () => {
     ])
   })
 
+  it('gets only the last of those that wait for a clear, too', async () => {
+    const log: unknown[] = []
+    const gates: ReturnType<typeof deferred<void>>[] = []
+    const slowly = (what: unknown): Promise<void> => {
+      log.push(what)
+      gates.push(deferred())
+      return gates.at(-1)?.promise as Promise<void>
+    }
+    const store = {
+      get() {},
+      set: (_: string, { value }: { value: unknown }) => slowly(value),
+      delete() {},
+      clear: () => slowly('clear'),
+    } as SecondTier
+    const { cache } = counting(store, { storeTimeout: Infinity })
+    const all = [cache.set('k', 0), cache.set('k', 1), cache.clear(), cache.set('k', 2)]
+    gates[0]?.resolve()
+    await settle()
+    all.push(cache.set('k', 3))
+    for (let i = 1; i < 4; i++) {
+      gates[i]?.resolve()
+      await settle()
+    }
+    await Promise.all(all)
+    expect(log).toEqual([0, 1, 'clear', 3])
+  })
+
   it('that hangs holds up what is written to one key often no longer than what is twice', async () => {
     const hang = (): Promise<unknown> => new Promise(() => {})
     const { cache, errors } = counting({ get: hang, set: hang, delete: hang }, { storeTimeout: 50 })
@@ -582,14 +719,13 @@ describe('a second tier', () => {
     const gate = deferred()
     const store = { get: () => {}, set: () => gate.promise, delete: () => {} }
     const { cache } = counting(store, { awaitStore: true })
-    let got = false
-    const asked = cache.get('k').then(() => {
-      got = true
-    })
+    const got = vi.fn()
+    const asked = cache.getEntry('k').then(got)
     await settle()
-    expect(got).toBe(false)
+    expect(got).not.toHaveBeenCalled()
     gate.resolve()
     await asked
+    expect(got.mock.calls).toMatchObject([[{ state: 'fresh', source: 'load' }]])
   })
 
   it('awaitStore: close rejects who waits for the writing', async () => {

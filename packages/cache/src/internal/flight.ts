@@ -78,7 +78,7 @@ export class Flight<K, V> implements LoadContext<K, V>, Frame, Link {
   slow = false // the soft timeout has passed
   soft: Registration | undefined = undefined
   landed: (() => void) | undefined = undefined
-  voided: Set<string> | undefined = undefined // tags that were invalidated since it began
+  nth = 0 // to tell which tags were invalidated since it began
   group: Group<K, V> | undefined = undefined
   source: CancellationTokenSource | undefined = undefined // once somebody looks at the token
   #reason: unknown = undefined // of its cancellation
@@ -179,20 +179,9 @@ export class Flight<K, V> implements LoadContext<K, V>, Frame, Link {
     return callers
   }
 
-  /** Its token is of no use any more. */
-  close(): void {
-    this.source?.close()
-  }
-
   cancel(reason: unknown): void {
     this.#reason ??= reason
     this.source?.cancel(reason)
-  }
-
-  /** Does what it brings have a tag that was invalidated? */
-  isVoid(tags: readonly string[] | undefined = this.tags): boolean {
-    const { voided } = this
-    return voided !== undefined && Array.isArray(tags) && tags.some((tag) => voided.has(tag))
   }
 }
 

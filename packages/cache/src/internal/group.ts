@@ -47,13 +47,13 @@ export class Group<K, V> {
   }
 
   async #dispatch(): Promise<void> {
-    const members = this.#members.filter(({ token }) => !token.cancelled)
+    const members = this.#members
     if (!members.length) return
     const source = new CancellationTokenSource()
     let live = members.length
-    const registrations = members.map(({ token }) =>
-      token.onCancelled((reason) => --live || source.cancel(reason)),
-    )
+    for (const { token } of members) {
+      token.onCancelled((reason) => --live || source.cancel(reason))
+    }
     try {
       const { token } = source
       const keys = members.map(({ key }) => key)
@@ -67,7 +67,6 @@ export class Group<K, V> {
     } catch (error) {
       for (const { reject } of members) reject(error)
     } finally {
-      for (const registration of registrations) registration.dispose()
       source.close()
     }
   }

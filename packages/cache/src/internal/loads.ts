@@ -15,6 +15,7 @@ import { List, unlink } from './list.js'
 import type { Memory } from './memory.js'
 import type { Settings } from './settings.js'
 import type { Envelope } from './tier.js'
+import { Voided } from './voided.js'
 
 /** What is being loaded: one flight for each key. */
 export class Loads<K, V> {
@@ -25,6 +26,7 @@ export class Loads<K, V> {
   readonly #load: Loader<K, V> | undefined
   readonly #flights = new List<Flight<K, V>>() // those of the entries
   readonly #orphans = new List<Flight<K, V>>() // invalidated, but somebody waits
+  readonly #voided = new Voided()
   // Invariants, true whenever no code of a user is on the stack:
   //   I1  a flight in #flights has waiters or is pinned
   //   I2  what a flight brings that is not in #flights is never kept
@@ -65,10 +67,8 @@ export class Loads<K, V> {
 
   /** A loader may still say that its value has one of these tags. */
   voidTags(tags: readonly string[]): void {
-    for (const flight of this.#flights.all()) {
-      for (const tag of tags) (flight.voided ??= new Set()).add(tag)
-      if (flight.isVoid()) this.#orphan(flight)
-    }
+    this.#voided.add(tags, this.#flights.oldest?.nth)
+    for (const flight of this.#flights.all()) if (this.#voided.isVoid(flight)) this.#orphan(flight)
   }
 
   close(): void {
@@ -119,7 +119,7 @@ export class Loads<K, V> {
         waiter.registration = token.onCancelled(() => this.#leave(flight, waiter, token))
       }
       if (!flying) this.#launch(flight, !forceRefresh)
-      else if (!strict) this.#comfort(flight)
+      else this.#comfort(flight)
       return waiter.promise
     } catch (error) {
       return Promise.reject(error)
@@ -177,6 +177,7 @@ export class Loads<K, V> {
       flight.group = group
       group.expect()
     }
+    flight.nth = ++this.#voided.begun
     entry.flight = flight
     this.#flights.push(flight)
     if (background) this.#pin(flight)
@@ -199,8 +200,8 @@ export class Loads<K, V> {
     const { tier } = this.#memory
     if (this.#memory.isKept(entry)) {
       flight.previous = { value: entry.value, age: performance.now() - entry.since }
-      this.#comfort(flight)
     }
+    this.#comfort(flight)
     if (!tier || !askTier) return this.#run(flight)
     tier.read(entry.key).then(
       (envelope) => this.#adopt(flight, envelope),
@@ -238,7 +239,7 @@ export class Loads<K, V> {
     const memory = this.#memory
     const { value, created = 0, ttl, tags } = envelope ?? ({} as Partial<Envelope<V>>)
     const newer = memory.isKept(entry) && (entry.details?.created ?? 0) >= created
-    if (envelope && !flight.over && !flight.isVoid(tags) && !newer) {
+    if (envelope && !flight.over && !this.#voided.isVoid(flight, tags) && !newer) {
       const lasts = ttl ?? Infinity
       const age = Math.max(0, Date.now() - created)
       const fresh = age < lasts
@@ -273,6 +274,7 @@ export class Loads<K, V> {
     if (timeout < Infinity) {
       const token = flight.limit(timeout, `${this.#memory.who}: load timed out after ${timeout} ms`)
       token.onCancelled(() => this.#fail(flight, token.error))
+      if (flight.over) return // it is 0
     }
     let result: V | PromiseLike<V>
     let later: boolean
@@ -300,7 +302,7 @@ export class Loads<K, V> {
     let stored: Promise<unknown> | undefined
     try {
       if (tags !== undefined) checkTags(tags)
-      if (flight.current && !flight.noStore && !flight.isVoid()) {
+      if (flight.current && !flight.noStore && !this.#voided.isVoid(flight)) {
         stored = memory.put(key, value, flight, flight)
       }
     } catch (error) {
@@ -308,7 +310,7 @@ export class Loads<K, V> {
       return this.#done(flight, value) // which nobody gets
     }
     this.#end(flight)
-    flight.close()
+    flight.source?.close()
     if (disposeValues && !flight.count) memory.discard(key, value)
     if (stored && awaitStore) {
       this.#orphans.push(flight) // for close() to find
@@ -331,7 +333,7 @@ export class Loads<K, V> {
     if (old) {
       entry.details ??= new Details()
       entry.details.failure = { error, retryAt: now + refreshBackoff }
-    } else if (flight.current && !flight.isVoid()) {
+    } else if (!this.#voided.isVoid(flight)) {
       try {
         const ttl = typeof errorTtl === 'function' ? errorTtl(error, key) : errorTtl
         const failed = new Details(tags, 0, 0, true)
@@ -339,10 +341,9 @@ export class Loads<K, V> {
       } catch (thrown) {
         memory.report(thrown, key, 'load')
       }
-      if (flight.over) return
     }
     this.#end(flight)
-    flight.close()
+    flight.source?.close()
     this.stats.failures++
     let unheard = pinned
     for (let waiter = flight.shift(); waiter; waiter = flight.shift()) {
@@ -375,7 +376,7 @@ export class Loads<K, V> {
   }
 
   #stop(flight: Flight<K, V>): void {
-    flight.cancel(new CancelledError(`${this.#memory.who}: nobody waits for this value any more`))
+    flight.cancel(new CancelledError(`${this.#memory.who}: nobody waits any more`))
   }
 
   #end(flight: Flight<K, V>): void {

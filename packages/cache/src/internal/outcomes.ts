@@ -2,8 +2,10 @@ import type { BatchResult } from '../types.js'
 
 /** Of another realm, too. */
 export function isError(value: unknown): value is Error {
-  if (typeof value !== 'object' || value === null) return false
-  return value instanceof Error || Object.prototype.toString.call(value) === '[object Error]'
+  return (
+    typeof value === 'object' &&
+    (value instanceof Error || Object.prototype.toString.call(value) === '[object Error]')
+  )
 }
 
 /** Of another realm, or another make, too. */

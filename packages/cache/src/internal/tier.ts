@@ -135,7 +135,7 @@ export class Tier<K, V> {
     }
     const before = this.#last.get(id) ?? this.#clearing
     const write = { op, isSet } as Write
-    if (before) this.#waiting.set(id, write)
+    this.#waiting.set(id, write)
     write.done = this.#after(before, key, 'store-set', async () => {
       if (this.#waiting.get(id) === write) this.#waiting.delete(id)
       const nth = ++this.#writes
