@@ -433,6 +433,41 @@ describe('dump', () => {
     await manager.shutdown()
   })
 
+  it.each([
+    [0.34, '0.3 ms'],
+    [9.94, '9.9 ms'],
+    [10.4, '10 ms'],
+    [999.4, '999 ms'],
+    [1_000, '1 s'],
+    [1_590, '1.5 s'],
+    [59_999, '59.9 s'],
+    [60_000, '1 min 0 s'],
+    [200_000, '3 min 20 s'],
+    [3_599_999, '59 min 59 s'],
+    [3_600_000, '1 h 0 min'],
+    [18_150_000, '5 h 2 min'],
+  ])('spells %s ms as %s', (age, text) => {
+    const now = vi.spyOn(performance, 'now').mockReturnValue(0)
+    const manager = new TaskManager()
+    now.mockReturnValue(age)
+    expect(manager.dump()).toBe(`manager "tasks" running ${text}`)
+    now.mockRestore()
+  })
+
+  it('leaves out what is younger than olderThan, and groups that have nothing older', async () => {
+    const manager = new TaskManager()
+    const group = manager.createGroup('old')
+    await vi.advanceTimersByTimeAsync(1_000)
+    const task = group.createTask(forever, { name: 'young' })
+    await vi.advanceTimersByTimeAsync(1_000)
+    expect(manager.dump({ olderThan: 1_001 }).split('\n')).toHaveLength(1)
+    expect(manager.dump({ olderThan: 1_000 })).toContain('task "young" running 1 s')
+    const ended = manager.shutdown()
+    expect(manager.dump({ olderThan: 1e9 })).toBe('manager "tasks" shutting down 2 s')
+    await vi.advanceTimersByTimeAsync(500)
+    expect([(await ended).duration, task.state]).toEqual([0, 'cancelled'])
+  })
+
   it('can be JSON', async () => {
     const manager = await fill()
     expect(JSON.parse(manager.dump({ format: 'json' }))).toEqual(manager.tree())

@@ -278,6 +278,21 @@ describe('runTasks', () => {
     ])
   })
 
+  it('tells its progress while others run', async () => {
+    const seen: TaskProgress[] = []
+    const run = runTasks([10, 30, 20], (ms) => delay(ms), {
+      concurrency: 2,
+      onProgress: (progress) => seen.push(progress),
+    })
+    await vi.runAllTimersAsync()
+    await run
+    expect(seen.map(({ done, running }) => [done, running])).toEqual([
+      [1, 1],
+      [2, 1],
+      [3, 0],
+    ])
+  })
+
   it('is not stopped by a hook that throws', async () => {
     const report = vi.fn()
     vi.stubGlobal('reportError', report)
@@ -479,6 +494,12 @@ describe('settleTasks', () => {
       { status: 'rejected', reason: undefined, task: { name: 'none' } },
     ])
     expect(await settleTasks([])).toEqual([])
+    const timed = settleTasks([20, 10], (ms) => delay(ms), { concurrency: 1 })
+    await vi.runAllTimersAsync()
+    expect((await timed).map(({ task: { name, age, group } }) => ({ name, age, group }))).toEqual([
+      { name: 'task-0', age: 20, group: '' },
+      { name: 'task-1', age: 10, group: '' },
+    ])
     const late = settleTasks([1], (_, token) => forever(token), { taskTimeout: 5 })
     await vi.runAllTimersAsync()
     expect(await late).toMatchObject([{ status: 'rejected', reason: { name: 'TimeoutError' } }])
