@@ -4,7 +4,7 @@ export class Voided {
   readonly #last = new Map<string, number>() // the last load that had begun by then, lowest first
 
   /** @param oldest - of the loads in flight: what only those before had to know is forgotten */
-  add(tags: readonly string[], oldest = Infinity): void {
+  add(tags: readonly string[], oldest: number = Infinity): void {
     for (const [tag, last] of this.#last) {
       if (last >= oldest) break
       this.#last.delete(tag)
@@ -16,7 +16,10 @@ export class Voided {
   }
 
   /** Was one of these, or those of the load, invalidated since it began? */
-  isVoid(load: { readonly nth: number; readonly tags: unknown }, tags = load.tags): boolean {
+  isVoid(
+    load: { readonly nth: number; readonly tags: unknown },
+    tags: unknown = load.tags,
+  ): boolean {
     return Array.isArray(tags) && tags.some((tag) => (this.#last.get(tag) as number) >= load.nth)
   }
 }
