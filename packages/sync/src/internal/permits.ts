@@ -125,7 +125,8 @@ export class Permits {
   /** Is there enough, and nobody ahead? */
   fits(weight: number, priority: number): boolean {
     const { queue } = this
-    if (queue?.size) this.pump() // who is cancelled, but was not told yet, is in nobody's way
+    // Who is cancelled, but was not told yet, is in nobody's way.
+    if (queue?.size && (this.has(weight) || this.waiting >= this.maxWaiting)) this.pump()
     if (!this.has(weight)) return false
     const head = queue?.size ? queue.head : undefined
     return !head || priority > head.priority
