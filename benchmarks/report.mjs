@@ -144,7 +144,7 @@ const section = (major) => {
           '| --- | --- | ---: | ---: | ---: | ---: | ---: |',
           ...growth,
           '',
-          'All of these wait at once, and none can be freed: most of what grows is the work of the garbage collector, which grows for the',
+          'Nearly all of these wait at once, and none can be freed: most of what grows is the work of the garbage collector, which grows for the',
           'peers as well. A waiter of ours with its lease, its token and its promises is about 1 kB.',
           '',
         ]

@@ -8,6 +8,7 @@ const ignore = () => {}
 export const name = 'Race a promise with a token'
 export const unit = 'ns'
 export const goal = { 'Promise.race and a listener': 2, 'abort-controller-x': 2 }
+export const note = 'a promise, two handlers and an entry for each'
 export const subjects = {
   'token.race': async () => {
     const { token } = new CancellationTokenSource()
