@@ -295,7 +295,7 @@ export class AsyncBatcher<T, R> implements AsyncDisposable {
   async #start(batch: Batch<T, R>): Promise<void> {
     const source = (batch.source = new CancellationTokenSource())
     const { token } = source
-    const calls = wanted(batch)
+    const calls = batch.live < batch.calls.length ? wanted(batch) : batch.calls
     const items = calls.map(({ item }) => item)
     this.#running.add(batch)
     try {
