@@ -60,7 +60,8 @@ export class RateLimiter implements Disposable {
 
   /** @throws TypeError, RangeError */
   constructor(options: RateLimiterOptions) {
-    const { name = '', algorithm = 'token-bucket', maxWaiting = Infinity } = checkOptions(options)
+    const given = checkOptions(options)
+    const { name = '', algorithm = 'token-bucket', maxWaiting = Infinity } = given
     this.name = checkString('name', name)
     this.#title = titleOf('RateLimiter', this.name)
     this.#maxWaiting = checkCount('maxWaiting', maxWaiting)
@@ -68,7 +69,7 @@ export class RateLimiter implements Disposable {
       throw badValue('algorithm', "'token-bucket' or 'sliding-window'", algorithm, TypeError)
     }
     this.#rate = algorithm === 'token-bucket' ? new Bucket() : new Window()
-    this.#rate.update(checkOptions(options), this.#clock())
+    this.#rate.update(given, this.#clock())
     const store = new Store(options, this.#title) // looks at the options in any case
     this.#store = options.store === undefined ? undefined : store
     this.#queue = new WaitQueue({
