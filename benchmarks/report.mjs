@@ -144,8 +144,8 @@ const section = (major) => {
           '| --- | --- | ---: | ---: | ---: | ---: | ---: |',
           ...growth,
           '',
-          'Nearly all of these wait at once, and none can be freed: most of what grows is the work of the garbage collector, which grows for the',
-          'peers as well. A waiter of ours with its lease, its token and its promises is about 1 kB.',
+          'Nearly all of these wait at once, and none can be freed: most of what grows is the work of the garbage collector, which grows for',
+          'the peers as well, where they were measured. A waiter of ours with its lease, its token and its promises is about 1 kB.',
           '',
         ]
       : []),
